@@ -1,0 +1,111 @@
+"""What Elasticsearch says of itself: members, repositories, and how `_verify` ended."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .base import Fact, Unknown
+
+
+class View(Fact):
+    """The cluster as one node sees it, asked on that node itself.
+
+    source: GET _nodes/_local and GET _cluster/state/master_node with local=true
+    carrier: direct-tcpip | probe | direct: how the request reached the node; url: the address asked
+    """
+
+    node_id: str
+    node_name: str
+    cluster_uuid: str
+    cluster_name: str
+    master_id: str | None
+    url: str
+    carrier: Literal["direct-tcpip", "probe", "direct"]
+
+
+class S3Client(Fact):
+    """The non-secure settings of one S3 client as the running node reports them (`s3.client.NAME.*`)."""
+
+    name: str
+    region: str | None = None
+    endpoint: str | None = None
+    protocol: str | None = None
+    path_style_access: bool | None = None
+
+
+class Member(Fact):
+    """One member of the cluster, from GET _nodes.
+
+    transport, http: publish address "host:port"; http is None where the node offers no HTTP
+    clients: its configured S3 clients; a client without any plain setting is not listed
+    """
+
+    id: str
+    name: str
+    version: str
+    roles: tuple[str, ...]
+    transport: str
+    http: str | None
+    clients: tuple[S3Client, ...]
+
+
+class Repository(Fact):
+    """One registered snapshot repository, from GET _snapshot. Secrets never appear there.
+
+    client, base_path: "default" and "" where not set; region, endpoint: overrides in the repository's own settings
+    """
+
+    name: str
+    type: str
+    bucket: str | None = None
+    client: str = "default"
+    base_path: str = ""
+    region: str | None = None
+    endpoint: str | None = None
+    protocol: str | None = None
+    path_style_access: bool | None = None
+    readonly: bool = False
+
+
+class VerifyFailure(Fact):
+    """One failure that a `_verify` answer carries.
+
+    node_id: the node it names, None where it names none (the elected master failed first)
+    sentence: the innermost cause, which for S3 is AWS's own sentence; chain: outermost to innermost reasons
+    """
+
+    node_id: str | None
+    sentence: str
+    chain: tuple[str, ...]
+
+
+class Verification(Fact):
+    """One POST _snapshot/REPOSITORY/_verify.
+
+    verified: ids of the nodes it names as good; failures: empty when it succeeded
+    status: HTTP status; master_before, master_after: elected master read around the call; milliseconds: its duration
+    """
+
+    repository: str
+    status: int
+    verified: tuple[str, ...]
+    failures: tuple[VerifyFailure, ...]
+    master_before: str | None
+    master_after: str | None
+    milliseconds: float
+
+
+class Cluster(Fact):
+    """One cluster, keyed by its uuid; asked through one of its given members.
+
+    asked: name of the node it was asked through; verifications: Unknown where not allowed or not wanted (--read-only),
+    one entry a repository of type s3 otherwise
+    """
+
+    uuid: str
+    name: str
+    asked: str
+    master_id: str | None
+    members: tuple[Member, ...]
+    repositories: tuple[Repository, ...] | Unknown
+    verifications: tuple[Verification | Unknown, ...] | Unknown

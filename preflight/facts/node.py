@@ -1,0 +1,252 @@
+"""What one node says of itself: the sections of the probe's first answer.
+
+Times are seconds since the epoch (float), durations milliseconds (float), file modes octal text ("0660").
+A section is a value or Unknown. Values of secure settings never appear: names only.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .base import Fact, Unknown
+
+
+class Login(Fact):
+    """The one login of this run.
+
+    user: who logged in; sudo_user: whom the probe ran as, None without sudo
+    carrier: "paramiko"; milliseconds: until the probe could be started
+    host_key: verified | not verified (--insecure-host-keys)
+    """
+
+    user: str
+    sudo_user: str | None
+    carrier: str
+    milliseconds: float
+    host_key: Literal["verified", "not verified"]
+
+
+class System(Fact):
+    """The operating system as the probe sees it. source: probe section `system`.
+
+    clock: the node's own time when asked; clock_offset: node minus controller in seconds, half the round trip removed,
+    None where the controller did not measure it
+    """
+
+    hostname: str
+    user: str
+    os: str
+    kernel: str
+    python: str
+    clock: float
+    clock_offset: float | None = None
+
+
+class Install(Fact):
+    """The Elasticsearch installation the process (or, without one, the packaged layout) points at.
+
+    layout: deb | rpm | tar | docker; version from the server jar's name, None where unreadable
+    service_user: owner of the process, else of the packaged layout
+    source: probe section `install`
+    """
+
+    layout: Literal["deb", "rpm", "tar", "docker"]
+    home: str
+    path_conf: str
+    version: str | None
+    service_user: str | None
+
+
+class Process(Fact):
+    """The Elasticsearch server JVM. source: probe section `process`, from /proc.
+
+    started: its start time
+    environment: names of AWS_*, ES_* and proxy variables it runs with; properties: names of -D options that
+    credentials, region, proxies or metadata depend on. Names only, except region: AWS_REGION's and -Daws.region's value
+    listeners: "address:port" it listens on; empty where /proc/net is another namespace's
+    own_network_namespace: it does not share the probe's network namespace; None where that could not be read
+    """
+
+    pid: int
+    user: str
+    started: float
+    environment: tuple[str, ...]
+    properties: tuple[str, ...]
+    region_environment: str | None
+    region_property: str | None
+    listeners: tuple[str, ...]
+    own_network_namespace: bool | None
+
+
+class Keystore(Fact):
+    """elasticsearch.keystore: names and the file's state, never a value. source: probe section `keystore`.
+
+    settings: sorted setting names; format: 3-7, None where only the tool could read it
+    read_by: "file" (the JVM-less reader) or "elasticsearch-keystore"
+    An absent file is exists=False with empty settings; a file that cannot be read is Unknown, never empty.
+    """
+
+    path: str
+    exists: bool
+    settings: tuple[str, ...]
+    format: int | None
+    owner: str | None
+    group: str | None
+    mode: str | None
+    modified: float | None
+    read_by: Literal["file", "elasticsearch-keystore"] | None
+
+
+class Config(Fact):
+    """elasticsearch.yml. source: probe section `config`.
+
+    settings: flat names to values for those whose value is no secret and matters here (s3.client.NAME.region and other
+    non-secure client settings, cloud.aws.*region, discovery.ec2.endpoint, node.name, node.roles, network.*, http.*, transport.*,
+    xpack.security.http.ssl.*certificate_authorities ...); names: every flat setting name in the file
+    """
+
+    path: str
+    modified: float
+    settings: dict[str, str]
+    names: tuple[str, ...]
+
+
+class RoleCredentials(Fact):
+    """What IMDS handed out for the role; the key itself stays on the node.
+
+    code: "Success" or what IMDS said; key_prefix: first four letters of the key id; expires: Expiration
+    """
+
+    code: str
+    key_prefix: str
+    expires: float | None
+
+
+class Imds(Fact):
+    """The instance metadata service, asked with IMDSv2 and no proxy. source: probe section `imds`.
+
+    outcome: answered | refused | timeout | no-route: how the token request ended; milliseconds until then
+    token_status: HTTP status of PUT /latest/api/token; role_status: of GET .../iam/security-credentials/
+    role: None where role_status is not 200
+    """
+
+    outcome: Literal["answered", "refused", "timeout", "no-route"]
+    milliseconds: float
+    token_status: int | None = None
+    instance_id: str | None = None
+    region: str | None = None
+    availability_zone: str | None = None
+    role_status: int | None = None
+    role: str | None = None
+    credentials: RoleCredentials | None = None
+
+
+class Address(Fact):
+    """One address of an interface. family: inet | inet6; scope: global | link | host."""
+
+    device: str
+    family: Literal["inet", "inet6"]
+    address: str
+    prefix: int
+    scope: str
+
+
+class Route(Fact):
+    """One route as `ip -j route show table all` gives it.
+
+    kind: unicast | blackhole | unreachable | prohibit | throw | local ...; table: "main", "local" or its name or number
+    destination: "default" or a prefix; expiring attributes are left out
+    """
+
+    family: Literal["inet", "inet6"]
+    table: str
+    kind: str
+    destination: str
+    gateway: str | None
+    device: str | None
+    source: str | None
+    metric: int | None
+    protocol: str | None
+    scope: str | None
+
+
+class Rule(Fact):
+    """One routing policy rule. text: selector and action, as `ip rule` prints it without its priority."""
+
+    family: Literal["inet", "inet6"]
+    priority: int
+    text: str
+
+
+class Routing(Fact):
+    """The node's own routing state, without the kernel's `local` table. source: probe section `routing`."""
+
+    routes: tuple[Route, ...]
+    rules: tuple[Rule, ...]
+    addresses: tuple[Address, ...]
+
+
+class Dial(Fact):
+    """One TCP connection attempt from a node to a peer's published address.
+
+    member: node id of the peer; port: transport | http; target: "host:port"
+    outcome: open | refused | timeout | no-route | dns; milliseconds until the outcome; tries: 2 after a first timeout
+    source: probe question `dial`, one non-blocking connect per target, all targets at once
+    """
+
+    member: str
+    port: Literal["transport", "http"]
+    target: str
+    outcome: Literal["open", "refused", "timeout", "no-route", "dns"]
+    milliseconds: float
+    tries: int = 1
+
+
+class ChosenPath(Fact):
+    """The route the kernel chooses for one destination (`ip route get`).
+
+    purpose: "s3:REPOSITORY", "imds", "peer:NODE_ID"; target: the address asked for
+    kind: local | on-link | gateway | blackhole | unreachable | prohibit | none
+    """
+
+    purpose: str
+    target: str
+    kind: Literal["local", "on-link", "gateway", "blackhole", "unreachable", "prohibit", "none"]
+    gateway: str | None = None
+    device: str | None = None
+    source: str | None = None
+
+
+class SignedList(Fact):
+    """One ListObjectsV2 (max-keys 1) under the repository's base path, signed with the instance role's own credentials.
+
+    status: HTTP status; code: S3's error code, None on 200; message: S3's own sentence, no key in it
+    """
+
+    status: int
+    code: str | None
+    message: str | None
+
+
+class BucketPath(Fact):
+    """The node's own path to one repository's bucket. source: probe question `bucket`.
+
+    host, port: the bucket's endpoint; dns, tcp: outcome, None where not reached; addresses: what the name resolved to
+    tls: "ok" or the verification error; head_status and bucket_region: of the unsigned HEAD
+    clock_offset: node minus S3's Date header, seconds
+    signed_list: Unknown where it was not tried (no role, not AWS, path down: the reason says which)
+    """
+
+    repository: str
+    host: str
+    port: int
+    dns: Literal["ok", "dns"]
+    addresses: tuple[str, ...]
+    tcp: Literal["open", "refused", "timeout", "no-route"] | None
+    milliseconds: float
+    tls: str | None
+    head_status: int | None
+    bucket_region: str | None
+    clock_offset: float | None
+    signed_list: SignedList | Unknown
+

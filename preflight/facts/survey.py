@@ -1,0 +1,124 @@
+"""The survey: everything one run has seen, the only input of rules, diagnosis and report."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .base import Fact, Unknown
+from .cluster import Cluster, Member, View
+from .node import (
+    BucketPath,
+    ChosenPath,
+    Config,
+    Dial,
+    Imds,
+    Install,
+    Keystore,
+    Login,
+    Process,
+    Routing,
+    System,
+)
+
+FORMAT = 1
+"""Version of facts.json; another one is refused by `load`."""
+
+
+class NodeFacts(Fact):
+    """All that is known of one given node.
+
+    name: as the user gave it, unique in the run; host: where it was dialled
+    process: None where no Elasticsearch process runs
+    view: Unknown where its Elasticsearch could not be asked (no login, not running, refused)
+    dials, paths, buckets: Unknown as a whole where the question could not be put
+    """
+
+    name: str
+    host: str
+    login: Login | Unknown
+    system: System | Unknown
+    install: Install | None | Unknown
+    process: Process | None | Unknown
+    keystore: Keystore | Unknown
+    config: Config | Unknown
+    imds: Imds | Unknown
+    routing: Routing | Unknown
+    view: View | Unknown
+    dials: tuple[Dial, ...] | Unknown
+    paths: tuple[ChosenPath, ...] | Unknown
+    buckets: tuple[BucketPath, ...] | Unknown
+
+
+class Options(Fact):
+    """The options of the run that judgement depends on, kept so that a recorded survey judges the same.
+
+    reference: --reference, a node's name or None; complete: --complete; read_only: --read-only
+    ssh: what stands between "ssh" and the host in a printed command, e.g. "-F lab/ssh_config"
+    elasticsearch_login: "api-key" | "user" | None: which login the run had; never its value
+    """
+
+    reference: str | None = None
+    complete: bool = False
+    read_only: bool = False
+    insecure_host_keys: bool = False
+    ssh: str = ""
+    elasticsearch_login: str | None = None
+
+
+class Survey(Fact):
+    """Everything one run has seen. started, finished: seconds since the epoch."""
+
+    format: int
+    version: str
+    started: float
+    finished: float
+    options: Options
+    nodes: tuple[NodeFacts, ...]
+    clusters: tuple[Cluster, ...]
+
+    def node(self, name: str) -> NodeFacts:
+        """The node of that name. Raises KeyError."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def cluster_of(self, node: NodeFacts) -> Cluster | None:
+        """The cluster the node sees itself in; None where its view is unknown or that cluster could not be asked."""
+        if isinstance(node.view, Unknown):
+            return None
+        return next((cluster for cluster in self.clusters if cluster.uuid == node.view.cluster_uuid), None)
+
+    def member_of(self, node: NodeFacts) -> Member | None:
+        """The member that this node is, matched by node id; None where unknown."""
+        cluster = self.cluster_of(node)
+        if cluster is None or isinstance(node.view, Unknown):
+            return None
+        return next((member for member in cluster.members if member.id == node.view.node_id), None)
+
+    def given(self, node_id: str) -> NodeFacts | None:
+        """The given node that is the member with this id; None where that member was not given."""
+        return next((n for n in self.nodes if not isinstance(n.view, Unknown) and n.view.node_id == node_id), None)
+
+
+def dump(survey: Survey) -> bytes:
+    """facts.json: indented, keys in the order of the records."""
+    return msgspec.json.format(msgspec.json.encode(survey), indent=1)
+
+
+def load(text: bytes) -> Survey:
+    """The survey in facts.json.
+
+    Raises ValueError naming what does not fit: another format version, an unknown field, a wrong type.
+    """
+    try:
+        header = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not JSON: {error}") from error
+    found = header.get("format") if isinstance(header, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"facts of format {found}; this version reads format {FORMAT}")
+    try:
+        return msgspec.json.decode(text, type=Survey)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error

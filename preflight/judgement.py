@@ -1,0 +1,72 @@
+"""What a rule may say of a fact, and what a check raises: the words between rules, tests and outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from .facts import CouldNotCheck, known
+
+__all__ = ["Command", "CouldNotCheck", "Failed", "Finding", "NotApplicable", "Remedy", "known", "require"]
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One command to type, verbatim. where: a node's name, or "controller" for the machine the suite runs on."""
+
+    where: str
+    text: str
+
+
+class Remedy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to do about a finding.
+
+    caution: first line where the facts do not prove the commands safe ("do not remove yet: role not proven on es-2 ...");
+    None means proven safe. commands are then the way to prove it, not the fix.
+    advice: what no command here can do ("change the keys' source in configuration management")
+    """
+
+    commands: tuple[Command, ...] = ()
+    caution: str | None = None
+    advice: tuple[str, ...] = ()
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One judgement that something is wrong, in words a person can read and without a secret.
+
+    details: further lines (a diff, a list of pairs); warning: worth a look only, whatever the check's severity
+    """
+
+    observed: str
+    expected: str
+    details: tuple[str, ...] = ()
+    warning: bool = False
+
+
+class NotApplicable(Exception):
+    """The check has no subject on this node; str() is the reason (shown as skipped)."""
+
+
+class Failed(AssertionError):
+    """A finding on its way through pytest. Its text is all that any output shows."""
+
+    def __init__(self, finding: Finding, remedy: Remedy | None = None) -> None:
+        super().__init__(finding.observed)
+        self.finding = finding
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        lines = [f"observed: {self.finding.observed}", *(f"  {line}" for line in self.finding.details)]
+        lines.append(f"expected: {self.finding.expected}")
+        if self.remedy:
+            if self.remedy.caution:
+                lines.append(self.remedy.caution)
+            lines.extend(f"  on {command.where}: {command.text}" for command in self.remedy.commands)
+            lines.extend(self.remedy.advice)
+        return "\n".join(lines)
+
+
+def require(finding: Finding | None, fix: Callable[[], Remedy] | None = None) -> None:
+    """Pass where there is no finding, else raise Failed with its remedy. Raises AssertionError only."""
+    if finding is not None:
+        raise Failed(finding, fix() if fix else None)
