@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
 from .facts import CouldNotCheck, known
 
-__all__ = ["Command", "CouldNotCheck", "Failed", "Finding", "NotApplicable", "Remedy", "known", "require"]
+__all__ = [
+    "Cause", "Command", "CouldNotCheck", "Diagnosis", "Failed", "Finding", "NodeLine", "NotApplicable", "Remedy",
+    "known", "require",
+]
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,3 +74,36 @@ def require(finding: Finding | None, fix: Callable[[], Remedy] | None = None) ->
     """Pass where there is no finding, else raise Failed with its remedy. Raises AssertionError only."""
     if finding is not None:
         raise Failed(finding, fix() if fix else None)
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why something is wrong: one ranked row of the diagnosis.
+
+    title: one sentence naming cause and nodes; evidence: what was seen, one line each
+    explains: the (check, node) outcomes that follow from it and are shown under it
+    """
+
+    id: str
+    title: str
+    nodes: tuple[str, ...]
+    evidence: tuple[str, ...]
+    confidence: Literal["certain", "likely", "possible"]
+    explains: tuple[tuple[str, str], ...]
+    remedy: Remedy
+
+
+class NodeLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One node's state in words ("static keys in use, refused by S3; role proven on this node; ...")."""
+
+    node: str
+    text: str
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the operator reads first. verdict: one sentence; causes: in the order an operator must act;
+    notes: lines that are nobody's failure (members not given, --read-only, assumed values)."""
+
+    verdict: str
+    causes: tuple[Cause, ...]
+    nodes: tuple[NodeLine, ...]
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,79 @@
+"""How a connection can fail.
+
+ConnectionFailed
+├── HostUnreachable         nobody answers there
+│   ├── NameNotResolved
+│   ├── ConnectRefused
+│   ├── ConnectTimeout      includes an sshd that accepts and never speaks
+│   └── NoRoute
+├── HostKeyRefused
+│   ├── HostKeyUnknown      the message names the command that accepts it
+│   └── HostKeyChanged
+├── AuthenticationFailed    tried once, never twice
+├── ConnectionLost          ended while something ran: never to be read as an answer
+├── CommandTimeout          its own deadline passed
+├── ForwardingForbidden     sshd's AllowTcpForwarding or PermitOpen
+└── TargetRefused           the forwarded target did not accept
+"""
+
+from __future__ import annotations
+
+
+class ConnectionFailed(Exception):
+    """str() is one sentence for the operator, without a secret. remedy: what to type or change, "" where unknown."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class HostUnreachable(ConnectionFailed):
+    """Nobody answers there."""
+
+
+class NameNotResolved(HostUnreachable):
+    """The host name has no address."""
+
+
+class ConnectRefused(HostUnreachable):
+    """The host answered that nothing listens on that port."""
+
+
+class ConnectTimeout(HostUnreachable):
+    """No answer, or no SSH banner, within --connect-timeout."""
+
+
+class NoRoute(HostUnreachable):
+    """The controller's network has no way there."""
+
+
+class HostKeyRefused(ConnectionFailed):
+    """The host key is not the one that known_hosts vouches for."""
+
+
+class HostKeyUnknown(HostKeyRefused):
+    """known_hosts has no key of this host."""
+
+
+class HostKeyChanged(HostKeyRefused):
+    """known_hosts has another key of this host."""
+
+
+class AuthenticationFailed(ConnectionFailed):
+    """sshd accepted none of the offered identities."""
+
+
+class ConnectionLost(ConnectionFailed):
+    """The connection ended while something ran."""
+
+
+class CommandTimeout(ConnectionFailed):
+    """A command outlived its deadline; its channel is closed."""
+
+
+class ForwardingForbidden(ConnectionFailed):
+    """sshd forbids forwarding to that target."""
+
+
+class TargetRefused(ConnectionFailed):
+    """The target of a forwarded connection did not accept it."""
