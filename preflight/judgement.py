@@ -10,8 +10,17 @@ import msgspec
 from .facts import CouldNotCheck, known
 
 __all__ = [
-    "Cause", "Command", "CouldNotCheck", "Diagnosis", "Failed", "Finding", "NodeLine", "NotApplicable", "Remedy",
-    "known", "require",
+    "Cause",
+    "Command",
+    "CouldNotCheck",
+    "Diagnosis",
+    "Failed",
+    "Finding",
+    "NodeLine",
+    "NotApplicable",
+    "Remedy",
+    "known",
+    "require",
 ]
 
 

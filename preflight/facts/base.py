@@ -13,7 +13,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """An immutable record of something seen. JSON carries the class name under "fact" and refuses unknown fields."""
 
 
-class Unknown(Fact):
+class Unknown(Fact, frozen=True, kw_only=True):
     """A section that could not be seen; never to be read as its absence.
 
     reason: what happened, one sentence without a secret

@@ -7,7 +7,7 @@ from typing import Literal
 from .base import Fact, Unknown
 
 
-class View(Fact):
+class View(Fact, frozen=True, kw_only=True):
     """The cluster as one node sees it, asked on that node itself.
 
     source: GET _nodes/_local and GET _cluster/state/master_node with local=true
@@ -23,7 +23,7 @@ class View(Fact):
     carrier: Literal["direct-tcpip", "probe", "direct"]
 
 
-class S3Client(Fact):
+class S3Client(Fact, frozen=True, kw_only=True):
     """The non-secure settings of one S3 client as the running node reports them (`s3.client.NAME.*`)."""
 
     name: str
@@ -33,7 +33,7 @@ class S3Client(Fact):
     path_style_access: bool | None = None
 
 
-class Member(Fact):
+class Member(Fact, frozen=True, kw_only=True):
     """One member of the cluster, from GET _nodes.
 
     transport, http: publish address "host:port"; http is None where the node offers no HTTP
@@ -49,7 +49,7 @@ class Member(Fact):
     clients: tuple[S3Client, ...]
 
 
-class Repository(Fact):
+class Repository(Fact, frozen=True, kw_only=True):
     """One registered snapshot repository, from GET _snapshot. Secrets never appear there.
 
     client, base_path: "default" and "" where not set; region, endpoint: overrides in the repository's own settings
@@ -67,7 +67,7 @@ class Repository(Fact):
     readonly: bool = False
 
 
-class VerifyFailure(Fact):
+class VerifyFailure(Fact, frozen=True, kw_only=True):
     """One failure that a `_verify` answer carries.
 
     node_id: the node it names, None where it names none (the elected master failed first)
@@ -79,7 +79,7 @@ class VerifyFailure(Fact):
     chain: tuple[str, ...]
 
 
-class Verification(Fact):
+class Verification(Fact, frozen=True, kw_only=True):
     """One POST _snapshot/REPOSITORY/_verify.
 
     verified: ids of the nodes it names as good; failures: empty when it succeeded
@@ -95,7 +95,7 @@ class Verification(Fact):
     milliseconds: float
 
 
-class Cluster(Fact):
+class Cluster(Fact, frozen=True, kw_only=True):
     """One cluster, keyed by its uuid; asked through one of its given members.
 
     asked: name of the node it was asked through; verifications: Unknown where not allowed or not wanted (--read-only),

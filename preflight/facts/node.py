@@ -11,7 +11,7 @@ from typing import Literal
 from .base import Fact, Unknown
 
 
-class Login(Fact):
+class Login(Fact, frozen=True, kw_only=True):
     """The one login of this run.
 
     user: who logged in; sudo_user: whom the probe ran as, None without sudo
@@ -26,7 +26,7 @@ class Login(Fact):
     host_key: Literal["verified", "not verified"]
 
 
-class System(Fact):
+class System(Fact, frozen=True, kw_only=True):
     """The operating system as the probe sees it. source: probe section `system`.
 
     clock: the node's own time when asked; clock_offset: node minus controller in seconds, half the round trip removed,
@@ -42,7 +42,7 @@ class System(Fact):
     clock_offset: float | None = None
 
 
-class Install(Fact):
+class Install(Fact, frozen=True, kw_only=True):
     """The Elasticsearch installation the process (or, without one, the packaged layout) points at.
 
     layout: deb | rpm | tar | docker; version from the server jar's name, None where unreadable
@@ -57,7 +57,7 @@ class Install(Fact):
     service_user: str | None
 
 
-class Process(Fact):
+class Process(Fact, frozen=True, kw_only=True):
     """The Elasticsearch server JVM. source: probe section `process`, from /proc.
 
     started: its start time
@@ -78,7 +78,7 @@ class Process(Fact):
     own_network_namespace: bool | None
 
 
-class Keystore(Fact):
+class Keystore(Fact, frozen=True, kw_only=True):
     """elasticsearch.keystore: names and the file's state, never a value. source: probe section `keystore`.
 
     settings: sorted setting names; format: 3-7, None where only the tool could read it
@@ -97,12 +97,12 @@ class Keystore(Fact):
     read_by: Literal["file", "elasticsearch-keystore"] | None
 
 
-class Config(Fact):
+class Config(Fact, frozen=True, kw_only=True):
     """elasticsearch.yml. source: probe section `config`.
 
-    settings: flat names to values for those whose value is no secret and matters here (s3.client.NAME.region and other
-    non-secure client settings, cloud.aws.*region, discovery.ec2.endpoint, node.name, node.roles, network.*, http.*, transport.*,
-    xpack.security.http.ssl.*certificate_authorities ...); names: every flat setting name in the file
+    settings: flat names to values for those whose value is no secret and matters here (non-secure s3.client.NAME.*,
+    cloud.aws.*region, discovery.ec2.endpoint, node.name, node.roles, network.*, http.*, transport.*,
+    xpack.security.http.ssl.enabled and .certificate_authorities); names: every flat setting name in the file
     """
 
     path: str
@@ -111,7 +111,7 @@ class Config(Fact):
     names: tuple[str, ...]
 
 
-class RoleCredentials(Fact):
+class RoleCredentials(Fact, frozen=True, kw_only=True):
     """What IMDS handed out for the role; the key itself stays on the node.
 
     code: "Success" or what IMDS said; key_prefix: first four letters of the key id; expires: Expiration
@@ -122,7 +122,7 @@ class RoleCredentials(Fact):
     expires: float | None
 
 
-class Imds(Fact):
+class Imds(Fact, frozen=True, kw_only=True):
     """The instance metadata service, asked with IMDSv2 and no proxy. source: probe section `imds`.
 
     outcome: answered | refused | timeout | no-route: how the token request ended; milliseconds until then
@@ -141,7 +141,7 @@ class Imds(Fact):
     credentials: RoleCredentials | None = None
 
 
-class Address(Fact):
+class Address(Fact, frozen=True, kw_only=True):
     """One address of an interface. family: inet | inet6; scope: global | link | host."""
 
     device: str
@@ -151,7 +151,7 @@ class Address(Fact):
     scope: str
 
 
-class Route(Fact):
+class Route(Fact, frozen=True, kw_only=True):
     """One route as `ip -j route show table all` gives it.
 
     kind: unicast | blackhole | unreachable | prohibit | throw | local ...; table: "main", "local" or its name or number
@@ -170,7 +170,7 @@ class Route(Fact):
     scope: str | None
 
 
-class Rule(Fact):
+class Rule(Fact, frozen=True, kw_only=True):
     """One routing policy rule. text: selector and action, as `ip rule` prints it without its priority."""
 
     family: Literal["inet", "inet6"]
@@ -178,7 +178,7 @@ class Rule(Fact):
     text: str
 
 
-class Routing(Fact):
+class Routing(Fact, frozen=True, kw_only=True):
     """The node's own routing state, without the kernel's `local` table. source: probe section `routing`."""
 
     routes: tuple[Route, ...]
@@ -186,7 +186,7 @@ class Routing(Fact):
     addresses: tuple[Address, ...]
 
 
-class Dial(Fact):
+class Dial(Fact, frozen=True, kw_only=True):
     """One TCP connection attempt from a node to a peer's published address.
 
     member: node id of the peer; port: transport | http; target: "host:port"
@@ -202,7 +202,7 @@ class Dial(Fact):
     tries: int = 1
 
 
-class ChosenPath(Fact):
+class ChosenPath(Fact, frozen=True, kw_only=True):
     """The route the kernel chooses for one destination (`ip route get`).
 
     purpose: "s3:REPOSITORY", "imds", "peer:NODE_ID"; target: the address asked for
@@ -217,7 +217,7 @@ class ChosenPath(Fact):
     source: str | None = None
 
 
-class SignedList(Fact):
+class SignedList(Fact, frozen=True, kw_only=True):
     """One ListObjectsV2 (max-keys 1) under the repository's base path, signed with the instance role's own credentials.
 
     status: HTTP status; code: S3's error code, None on 200; message: S3's own sentence, no key in it
@@ -228,7 +228,7 @@ class SignedList(Fact):
     message: str | None
 
 
-class BucketPath(Fact):
+class BucketPath(Fact, frozen=True, kw_only=True):
     """The node's own path to one repository's bucket. source: probe question `bucket`.
 
     host, port: the bucket's endpoint; dns, tcp: outcome, None where not reached; addresses: what the name resolved to
@@ -249,4 +249,3 @@ class BucketPath(Fact):
     bucket_region: str | None
     clock_offset: float | None
     signed_list: SignedList | Unknown
-

@@ -24,7 +24,7 @@ FORMAT = 1
 """Version of facts.json; another one is refused by `load`."""
 
 
-class NodeFacts(Fact):
+class NodeFacts(Fact, frozen=True, kw_only=True):
     """All that is known of one given node.
 
     name: as the user gave it, unique in the run; host: where it was dialled
@@ -37,8 +37,8 @@ class NodeFacts(Fact):
     host: str
     login: Login | Unknown
     system: System | Unknown
-    install: Install | None | Unknown
-    process: Process | None | Unknown
+    install: Install | Unknown | None
+    process: Process | Unknown | None
     keystore: Keystore | Unknown
     config: Config | Unknown
     imds: Imds | Unknown
@@ -49,7 +49,7 @@ class NodeFacts(Fact):
     buckets: tuple[BucketPath, ...] | Unknown
 
 
-class Options(Fact):
+class Options(Fact, frozen=True, kw_only=True):
     """The options of the run that judgement depends on, kept so that a recorded survey judges the same.
 
     reference: --reference, a node's name or None; complete: --complete; read_only: --read-only
@@ -65,7 +65,7 @@ class Options(Fact):
     elasticsearch_login: str | None = None
 
 
-class Survey(Fact):
+class Survey(Fact, frozen=True, kw_only=True):
     """Everything one run has seen. started, finished: seconds since the epoch."""
 
     format: int

@@ -1,0 +1,454 @@
+"""Elasticsearch's API through the official client: what a node and its cluster say, and `_verify`.
+
+One client version serves 7.17 to 9.x: it asks for plain JSON instead of its own media type, which only its own major
+version answers. Requests travel over whatever socket the caller opens (an SSH channel, the probe's relay, the network);
+TLS always ends here, on the controller.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import elasticsearch
+import msgspec
+from elastic_transport import (
+    ConnectionTimeout,
+    HttpHeaders,
+    NodeConfig,
+    TlsError,
+    TransportError,
+    Urllib3HttpNode,
+)
+from elastic_transport._node import NodeApiResponse
+from elastic_transport.client_utils import DEFAULT, DefaultType
+from urllib3 import HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError
+
+from .facts import Cluster, Member, Repository, S3Client, Unknown, Verification, VerifyFailure, View
+
+Dialler = Callable[[float], socket.socket]
+"""Opens a connection to the one address an Api speaks to; argument: seconds it may take. Raises OSError."""
+
+ROLE = "docs/es-role.json"
+"""The least role that everything here needs; named where Elasticsearch answers 403."""
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """A login for Elasticsearch's API. Its repr names the kind only."""
+
+    api_key: str | None = None
+    user: str | None = None
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.kind})"
+
+    @property
+    def kind(self) -> str:
+        """ "api-key" or "user"."""
+        return "api-key" if self.api_key else "user"
+
+
+def credentials(
+    environ: Mapping[str, str],
+    *,
+    user: str | None = None,
+    password_file: str | Path | None = None,
+    api_key_file: str | Path | None = None,
+) -> Credentials | None:
+    """The login for a node: what its inventory names, else the environment, else None.
+
+    environ: ES_PREFLIGHT_API_KEY, or ES_PREFLIGHT_USER with ES_PREFLIGHT_PASSWORD_FILE
+    Raises ValueError with one sentence naming the variable or file to change.
+    """
+    if api_key_file:
+        return Credentials(api_key=_secret(api_key_file, "API key"))
+    if not user and not password_file and environ.get("ES_PREFLIGHT_API_KEY"):
+        return Credentials(api_key=environ["ES_PREFLIGHT_API_KEY"].strip())
+    user = user or environ.get("ES_PREFLIGHT_USER") or None
+    password_file = password_file or environ.get("ES_PREFLIGHT_PASSWORD_FILE") or None
+    if user and not password_file:
+        raise ValueError(f"Elasticsearch user {user} has no password file: set ES_PREFLIGHT_PASSWORD_FILE")
+    if password_file and not user:
+        raise ValueError(f"password file {password_file} has no user: set ES_PREFLIGHT_USER")
+    if user and password_file:
+        return Credentials(user=user, password=_secret(password_file, "password"))
+    return None
+
+
+def _secret(file: str | Path, what: str) -> str:
+    try:
+        text = Path(file).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ValueError(f"cannot read the {what} file {file}: {reason}") from error
+    if not text:
+        raise ValueError(f"the {what} file {file} is empty")
+    return text
+
+
+class Refused(Exception):
+    """Elasticsearch could not be asked. str() is one sentence; remedy: what to change, "" where unknown."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.remedy = remedy
+
+    def unknown(self) -> Unknown:
+        """The same as a fact."""
+        return Unknown(reason=str(self), remedy=self.remedy)
+
+
+class _PlainJsonNode(Urllib3HttpNode):
+    """Asks for application/json: the client's own vendored media type is refused by every other major version."""
+
+    def perform_request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: HttpHeaders | None = None,
+        request_timeout: DefaultType | float | None = DEFAULT,
+    ) -> NodeApiResponse:
+        plain = HttpHeaders(headers or ())
+        for name in ("accept", "content-type"):
+            wanted = plain.get(name)
+            if wanted:
+                plain[name] = re.sub(r"vnd\.elasticsearch\+([^;,\s]+)\s*;\s*compatible-with=\d+", r"\1", wanted)
+        return super().perform_request(method, target, body, plain, request_timeout)
+
+
+def _node_class(dial: Dialler | None, check_name: bool) -> type[_PlainJsonNode]:
+    class CarriedNode(_PlainJsonNode):
+        def __init__(self, config: NodeConfig) -> None:
+            super().__init__(config)
+            if not check_name and isinstance(self.pool, HTTPSConnectionPool):
+                # The bytes travel inside an SSH session that has already proved which host this is, and node
+                # certificates often lack the address Elasticsearch publishes. The chain is still verified.
+                self.pool.assert_hostname = False
+            if dial is not None:
+                carry = dial
+
+                class CarriedConnection(self.pool.ConnectionCls):  # type: ignore[name-defined, misc]
+                    def _new_conn(self) -> socket.socket:
+                        limit = self.timeout if isinstance(self.timeout, (int, float)) else 10.0
+                        try:
+                            return carry(limit)
+                        except OSError as error:
+                            raise NewConnectionError(self, str(error)) from error
+
+                self.pool.ConnectionCls = CarriedConnection
+
+    return CarriedNode
+
+
+class Api:
+    """Elasticsearch on one node, asked through one carrier.
+
+    url: "https://host:port"; ca: PEM text of the certificate authority, None for the controller's own trust store
+    dial: opens the carrying connection, None to connect to url directly; check_name: verify the certificate's name too
+    Every method raises Refused where there is no answer to work with.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        login: Credentials,
+        *,
+        ca: str | None = None,
+        dial: Dialler | None = None,
+        check_name: bool = True,
+        timeout: float = 10.0,
+    ) -> None:
+        self.url = url
+        tls = None
+        if url.startswith("https:"):
+            try:
+                tls = ssl.create_default_context(cadata=ca)
+            except ssl.SSLError as error:
+                raise Refused(
+                    f"the CA given for {url} holds no certificate", "name its PEM file with --es-ca"
+                ) from error
+            tls.check_hostname = check_name
+        extra: dict[str, Any] = {"ssl_context": tls} if tls else {}
+        if login.api_key:
+            extra["api_key"] = login.api_key
+        else:
+            extra["basic_auth"] = (login.user or "", login.password or "")
+        self._client = elasticsearch.Elasticsearch(
+            url,
+            node_class=_node_class(dial, check_name),
+            max_retries=0,
+            request_timeout=timeout,
+            **extra,
+        )
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+    def view(self, carrier: str) -> View:
+        """The cluster as this node sees it. carrier: as facts.View has it."""
+        local = self._ask(lambda: self._client.nodes.info(node_id="_local", metric="http", filter_path="nodes.*.name"))
+        state = self._ask(
+            lambda: self._client.cluster.state(
+                metric="master_node", local=True, filter_path="cluster_name,cluster_uuid,master_node"
+            )
+        )
+        (node_id, node), *_ = local["nodes"].items()
+        return View(
+            node_id=node_id,
+            node_name=node["name"],
+            cluster_uuid=state.get("cluster_uuid", "_na_"),
+            cluster_name=state.get("cluster_name", ""),
+            master_id=state.get("master_node"),
+            url=self.url,
+            carrier=carrier,  # type: ignore[arg-type]
+        )
+
+    def master(self) -> str | None:
+        """Node id of the elected master as this node sees it, None without one."""
+        state = self._ask(
+            lambda: self._client.cluster.state(metric="master_node", local=True, filter_path="master_node")
+        )
+        master: str | None = state.get("master_node")
+        return master
+
+    def cluster(self, view: View, asked: str) -> Cluster:
+        """Members and repositories; `verifications` is left for the caller. asked: name of the node asked."""
+        info = self._ask(
+            lambda: self._client.nodes.info(
+                metric="settings,transport,http",
+                flat_settings=True,
+                filter_path="nodes.*.name,nodes.*.version,nodes.*.roles,nodes.*.settings.s3*,"
+                "nodes.*.transport.publish_address,nodes.*.http.publish_address,nodes.*.transport_address",
+            )
+        )
+        try:
+            found: tuple[Repository, ...] | Unknown = repositories(
+                self._ask(lambda: self._client.snapshot.get_repository())
+            )
+        except Refused as refused:
+            found = refused.unknown()
+        return Cluster(
+            uuid=view.cluster_uuid,
+            name=view.cluster_name,
+            asked=asked,
+            master_id=view.master_id,
+            members=members(info),
+            repositories=found,
+            verifications=Unknown(reason="not asked for"),
+        )
+
+    def verify(self, repository: str, timeout: float) -> Verification | Unknown:
+        """One `_verify`, the elected master read before and after. timeout: seconds for the call itself.
+
+        Writes a marker object under the repository's base path and deletes it again (Elasticsearch's own behaviour).
+        """
+        try:
+            before = self.master()
+        except Refused as refused:
+            return refused.unknown()
+        started = time.monotonic()
+        client = self._client.options(request_timeout=timeout)
+        status, body = 200, None
+        try:
+            body = client.snapshot.verify_repository(name=repository).body
+        except elasticsearch.AuthorizationException as error:
+            return _refusal(error).unknown()
+        except elasticsearch.ApiError as error:
+            status, body = error.meta.status, error.body
+        except ConnectionTimeout:
+            return Unknown(
+                reason=f"_verify of {repository} gave no answer within {timeout:g} s",
+                remedy="give it longer with --verify-timeout, and look at the nodes' paths to S3 (PATH-1)",
+            )
+        except TransportError as error:
+            return _refusal(error).unknown()
+        milliseconds = (time.monotonic() - started) * 1000
+        try:
+            after = self.master()
+        except Refused:
+            after = None
+        verified, failures = verification(status, body)
+        return Verification(
+            repository=repository,
+            status=status,
+            verified=verified,
+            failures=failures,
+            master_before=before,
+            master_after=after,
+            milliseconds=round(milliseconds, 1),
+        )
+
+    def _ask(self, call: Callable[[], Any]) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = call().body
+        except (elasticsearch.ApiError, TransportError) as error:
+            raise _refusal(error) from error
+        except elasticsearch.UnsupportedProductError as error:
+            raise Refused(f"what answers at {self.url} is not Elasticsearch") from error
+        return answer
+
+
+def _refusal(error: Exception) -> Refused:
+    """Why Elasticsearch gave no answer, in words; no header or body that could hold a credential."""
+    if isinstance(error, elasticsearch.AuthenticationException):
+        return Refused(
+            "Elasticsearch refused the login (401)",
+            "check ES_PREFLIGHT_USER and its password file, or ES_PREFLIGHT_API_KEY",
+        )
+    if isinstance(error, elasticsearch.AuthorizationException):
+        action = re.search(r"action \[([^\]]+)\]", _reason(error.body))
+        return Refused(
+            f"Elasticsearch forbids {action.group(1) if action else 'this request'} to the login used (403)",
+            f"give it the role in {ROLE}",
+        )
+    if isinstance(error, elasticsearch.ApiError):
+        return Refused(f"Elasticsearch answered {error.meta.status}: {_reason(error.body) or error.message}")
+    if isinstance(error, ConnectionTimeout):
+        return Refused("Elasticsearch accepted no request in time")
+    if isinstance(error, TlsError):
+        return Refused(
+            f"TLS to Elasticsearch failed: {error.message}", "name the certificate authority's PEM file with --es-ca"
+        )
+    message = error.message if isinstance(error, TransportError) else type(error).__name__
+    return Refused(f"no connection to Elasticsearch: {message}")
+
+
+def _reason(body: object) -> str:
+    error = body.get("error") if isinstance(body, dict) else None
+    if isinstance(error, dict):
+        return str(error.get("reason") or error.get("type") or "")
+    return str(error or "")
+
+
+def members(info: dict[str, Any]) -> tuple[Member, ...]:
+    """Members from a GET _nodes body with flat settings, sorted by name."""
+    found = []
+    for node_id, node in info.get("nodes", {}).items():
+        transport = node.get("transport", {}).get("publish_address") or node.get("transport_address", "")
+        http = node.get("http", {}).get("publish_address")
+        found.append(
+            Member(
+                id=node_id,
+                name=node["name"],
+                version=node["version"],
+                roles=tuple(node.get("roles", ())),
+                transport=_address(transport),
+                http=_address(http) if http else None,
+                clients=_clients(node.get("settings", {})),
+            )
+        )
+    return tuple(sorted(found, key=lambda member: member.name))
+
+
+def _address(published: str) -> str:
+    """The "host:port" of a publish address; a configured host name stands in front of it ("es-1/10.0.0.1:9300")."""
+    return published.rpartition("/")[2]
+
+
+def _clients(settings: dict[str, Any]) -> tuple[S3Client, ...]:
+    by_name: dict[str, dict[str, Any]] = {}
+    for setting, value in settings.items():
+        match = re.fullmatch(r"s3\.client\.([^.]+)\.(region|endpoint|protocol|path_style_access)", setting)
+        if match:
+            by_name.setdefault(match[1], {})[match[2]] = (
+                _truth(value) if match[2] == "path_style_access" else str(value)
+            )
+        elif setting.startswith("s3.client."):
+            by_name.setdefault(setting.split(".")[2], {})
+    return tuple(S3Client(name=name, **values) for name, values in sorted(by_name.items()))
+
+
+def _truth(value: object) -> bool:
+    return str(value).lower() == "true"
+
+
+def repositories(body: dict[str, Any]) -> tuple[Repository, ...]:
+    """Repositories from a GET _snapshot body, sorted by name."""
+    found = []
+    for name, repository in sorted(body.items()):
+        settings = repository.get("settings", {})
+        style = settings.get("path_style_access")
+        found.append(
+            Repository(
+                name=name,
+                type=repository["type"],
+                bucket=settings.get("bucket"),
+                client=settings.get("client", "default"),
+                base_path=settings.get("base_path", ""),
+                region=settings.get("region"),
+                endpoint=settings.get("endpoint"),
+                protocol=settings.get("protocol"),
+                path_style_access=None if style is None else _truth(style),
+                readonly=_truth(settings.get("readonly", "false")),
+            )
+        )
+    return tuple(found)
+
+
+_NAMED = re.compile(r"\[([A-Za-z0-9_-]{20,24}), '(.*?)'\](?=, \[|\]|$)", re.DOTALL)
+"""One VerificationFailure as Java's List.toString prints it: [NODE_ID, 'exception chain']."""
+
+
+def verification(status: int, body: object) -> tuple[tuple[str, ...], tuple[VerifyFailure, ...]]:
+    """Ids verified and failures from a `_verify` answer of any version from 7.17 to 9.x.
+
+    Where the causes stand differs by version: 8.x and 9.x carry them in error.suppressed[], 7.17 flattens the whole
+    chain into the reason's text, and where the elected master failed first every version carries them in caused_by and
+    names no node at all.
+    """
+    if not isinstance(body, dict):
+        return (), (VerifyFailure(node_id=None, sentence=f"HTTP {status} without a JSON body", chain=()),)
+    if status == 200 and "error" not in body:
+        return tuple(sorted(body.get("nodes", {}))), ()
+    error = body.get("error")
+    if not isinstance(error, dict):
+        return (), (VerifyFailure(node_id=None, sentence=f"HTTP {status}: {error}", chain=()),)
+    reason = str(error.get("reason", ""))
+    named = _NAMED.findall(reason)
+    if not named:
+        chain = tuple(_chain(error))
+        return (), (VerifyFailure(node_id=None, sentence=sentence(chain[-1]), chain=chain),)
+    causes = [list(_chain(cause)) for cause in error.get("suppressed", ()) if isinstance(cause, dict)]
+    failures = []
+    for node_id, text in named:
+        carried = next((chain for chain in causes if f"{{{node_id}}}" in chain[0]), None)
+        chain = tuple(carried or _flattened(text))
+        failures.append(VerifyFailure(node_id=node_id, sentence=sentence(chain[-1]), chain=chain))
+    return (), tuple(failures)
+
+
+def _chain(error: dict[str, Any]) -> Iterator[str]:
+    """Reasons from the outermost to the innermost cause; where a cause has only suppressed ones, the first of them."""
+    current: object = error
+    for _ in range(50):  # a chain of causes is a handful deep; a body from the network gets a bound
+        if not isinstance(current, dict):
+            return
+        yield str(current.get("reason") or current.get("type") or "")
+        suppressed = current.get("suppressed")
+        current = current.get("caused_by") or (suppressed[0] if isinstance(suppressed, list) and suppressed else None)
+
+
+def _flattened(text: str) -> list[str]:
+    """7.17's one-line chain: `Outer[reason]; nested: Inner[reason]; nested: ...;`."""
+    parts = []
+    for part in text.split("; nested: "):
+        inner = re.fullmatch(r"[\w.$]+\[(.*)\];*", part.strip(), re.DOTALL)
+        parts.append(inner[1] if inner else part.strip().rstrip(";"))
+    return parts
+
+
+def sentence(reason: str) -> str:
+    """AWS's own sentence out of an innermost reason: without the exception's name, request ids and attempt counts."""
+    text = re.sub(r"^[a-z0-9_]*exception: ", "", reason)
+    text = re.split(r" \(Service: ", text, maxsplit=1)[0]
+    text = re.sub(r"AwsCredentialsProviderChain\(.*", "AwsCredentialsProviderChain", text, flags=re.DOTALL)
+    return " ".join(text.split())[:500]
