@@ -1,0 +1,112 @@
+"""Every address, name and path of the lab, in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+ES_VERSION = "8.19.21"
+MOST_NODES = 9
+"""One octet's worth of addresses and as much memory as a small machine has."""
+
+REGION = "ap-northeast-2"
+ACCOUNT = "123456789012"
+BUCKET = "es-snapshots"
+BASE_PATH = "prod"
+REPOSITORY = "s3_backup"
+ROLE = "es-node"
+CLUSTER = "es-lab"
+
+STATE = Path("/var/lib/es-preflight-lab")
+"""Everything the lab writes, but for the inventory; `down` removes it whole."""
+
+RECORD = STATE / "lab.json"
+LOGS = STATE / "log"
+RUN = STATE / "run"
+AWS_STATE = STATE / "aws"
+SECRETS = STATE / "secrets"
+CERTIFICATES = STATE / "certificates"
+LAYER = STATE / "layer"
+NODES = STATE / "nodes"
+
+SSH = STATE / "ssh"
+SSH_KEY = SSH / "id_ed25519"
+SSH_CONFIG = SSH / "ssh_config"
+KNOWN_HOSTS = SSH / "known_hosts"
+SSH_USER = "admin"
+
+PREFLIGHT_USER = "preflight"
+PREFLIGHT_PASSWORD = SECRETS / "preflight.password"
+ADMIN_USER = "lab_admin"
+ADMIN_PASSWORD = SECRETS / "lab_admin.password"
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+INVENTORY = CHECKOUT / "inventories" / "lab.yml"
+ES_ROLE = CHECKOUT / "docs" / "es-role.json"
+
+WHOLE_NETWORK = "198.18.0.0/15"
+"""The range set aside for benchmarking networks (RFC 2544): nobody's real address."""
+
+SUBNET = "198.18.0.0/24"
+PREFIX = 24
+GATEWAY = "198.18.0.1"
+DNS = "198.18.0.2"
+CONTROLLER = "198.18.0.5"
+DEAD_GATEWAY = "198.18.0.254"
+AWS_SUBNET = "198.18.1.0/24"
+AWS_GATEWAY = "198.18.1.1"
+AWS_ADDRESS = "198.18.1.10"
+IMDS_ADDRESS = "169.254.169.254"
+
+DOMAIN = f"{REGION}.compute.internal"
+
+ROUTER_NAMESPACE = "eslab-router"
+AWS_NAMESPACE = "eslab-aws"
+CONTROLLER_DEVICE = "eslab0"
+NFT_TABLE = "es_preflight_lab"
+
+HTTP_PORT = 9200
+TRANSPORT_PORT = 9300
+
+
+class Node(NamedTuple):
+    """One lab host. number: 1 for es-1; every other name follows from it."""
+
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"es-{self.number}"
+
+    @property
+    def address(self) -> str:
+        return f"198.18.0.{10 + self.number}"
+
+    @property
+    def hostname(self) -> str:
+        return "ip-" + self.address.replace(".", "-")
+
+    @property
+    def fqdn(self) -> str:
+        return f"{self.hostname}.{DOMAIN}"
+
+    @property
+    def mac(self) -> str:
+        return f"06:00:c6:12:00:{10 + self.number:02x}"
+
+    @property
+    def instance_id(self) -> str:
+        return f"i-0e5{self.number:014x}"
+
+    @property
+    def namespace(self) -> str:
+        return f"eslab-{self.name}"
+
+    @property
+    def directory(self) -> Path:
+        return NODES / self.name
+
+
+def nodes(count: int) -> tuple[Node, ...]:
+    """The first `count` lab hosts."""
+    return tuple(Node(number) for number in range(1, count + 1))
