@@ -1,0 +1,506 @@
+"""Surveys made in Python: a healthy three-node cluster on EC2, and that cluster with one thing wrong.
+
+`healthy()` is what every check must stay quiet on. Each entry of FAULTS takes a survey and a node's name and returns the
+survey in which that fault is seen, so that two faults combine: `route_upstream(stale_keys(healthy(), "es-2"), "es-3")`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from msgspec.structs import replace
+
+from preflight.facts import (
+    FORMAT,
+    Address,
+    BucketPath,
+    ChosenPath,
+    Cluster,
+    Config,
+    Dial,
+    Imds,
+    Install,
+    Keystore,
+    Login,
+    Member,
+    NodeFacts,
+    Options,
+    Process,
+    Repository,
+    RoleCredentials,
+    Route,
+    Routing,
+    S3Client,
+    SignedList,
+    Survey,
+    System,
+    Unknown,
+    Verification,
+    VerifyFailure,
+    View,
+)
+
+STARTED = 1_763_980_800.0
+"""2025-11-24T10:40:00Z: when the made surveys begin."""
+
+STALE = "The AWS Access Key Id you provided does not exist in our records."
+NO_CREDENTIALS = "Unable to load credentials from any of the providers in the chain AwsCredentialsProviderChain"
+CONNECT_TIMED_OUT = "Unable to execute HTTP request: Connect timed out"
+STATIC_KEYS = ("s3.client.default.access_key", "s3.client.default.secret_key")
+REGION = "ap-northeast-2"
+BUCKET = f"es-snapshots.s3.{REGION}.amazonaws.com"
+S3_ADDRESS = "198.18.1.10"
+UUID = "Q9l6sXhVRSaXn0zcmXkD5w"
+ROLES = ("data", "ingest", "master", "remote_cluster_client")
+
+
+def node_id(name: str) -> str:
+    """The node id of a made node: 22 characters, as Elasticsearch's are."""
+    return (name.replace("-", "") + "_" * 22)[:22]
+
+
+def address(number: int) -> str:
+    """The lab address of node 1, 2, 3."""
+    return f"198.18.0.{10 + number}"
+
+
+def member(number: int, *, version: str = "8.19.21") -> Member:
+    """A member that can be elected and holds data."""
+    return Member(
+        id=node_id(f"es-{number}"),
+        name=f"es-{number}",
+        version=version,
+        roles=ROLES,
+        transport=f"{address(number)}:9300",
+        http=f"{address(number)}:9200",
+        clients=(S3Client(name="default", region=REGION),),
+    )
+
+
+def route(destination: str, *, gateway: str | None = None, device: str = "eth0", **more: Any) -> Route:
+    """One route of the main table."""
+    return Route(
+        family=more.pop("family", "inet"),
+        table=more.pop("table", "main"),
+        kind=more.pop("kind", "unicast"),
+        destination=destination,
+        gateway=gateway,
+        device=device,
+        source=more.pop("source", None),
+        metric=more.pop("metric", None),
+        protocol=more.pop("protocol", "boot"),
+        scope=more.pop("scope", None),
+    )
+
+
+def routing(own: str, gateway: str = "198.18.0.1", *, prefix: int = 24, extra: Iterable[Route] = ()) -> Routing:
+    """A host with one interface: its subnet and a default route."""
+    subnet = own.rpartition(".")[0] + f".0/{prefix}"
+    return Routing(
+        routes=(
+            route("default", gateway=gateway),
+            route(subnet, source=own, protocol="kernel", scope="link"),
+            *extra,
+        ),
+        rules=(),
+        addresses=(
+            Address(device="lo", family="inet", address="127.0.0.1", prefix=8, scope="host"),
+            Address(device="eth0", family="inet", address=own, prefix=prefix, scope="global"),
+        ),
+    )
+
+
+def bucket(repository: str = "s3_backup") -> BucketPath:
+    """A bucket that answers and accepts the role."""
+    return BucketPath(
+        repository=repository,
+        host=BUCKET,
+        port=443,
+        dns="ok",
+        addresses=(S3_ADDRESS,),
+        tcp="open",
+        milliseconds=2.1,
+        tls="ok",
+        head_status=403,
+        bucket_region=REGION,
+        clock_offset=0.2,
+        signed_list=SignedList(status=200, code=None, message=None),
+    )
+
+
+def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
+    """One healthy node of the lab's kind: Debian package, one interface, role from IMDS."""
+    name, own = f"es-{number}", address(number)
+    return NodeFacts(
+        name=name,
+        host=own,
+        login=Login(user="admin", sudo_user="root", carrier="paramiko", milliseconds=180.0, host_key="verified"),
+        system=System(
+            hostname="ip-" + own.replace(".", "-"),
+            user="root",
+            os="Debian GNU/Linux 12 (bookworm)",
+            kernel="6.1.0-28-cloud-amd64",
+            python="3.11.2",
+            clock=STARTED + 1,
+            clock_offset=0.01,
+        ),
+        install=Install(
+            layout="deb",
+            home="/usr/share/elasticsearch",
+            path_conf="/etc/elasticsearch",
+            version="8.19.21",
+            service_user="elasticsearch",
+        ),
+        process=Process(
+            pid=812,
+            user="elasticsearch",
+            started=STARTED - 86_400,
+            environment=("ES_HOME", "ES_PATH_CONF"),
+            properties=("es.path.conf", "es.path.home"),
+            region_environment=None,
+            region_property=None,
+            listeners=(f"{own}:9200", f"{own}:9300"),
+            own_network_namespace=False,
+        ),
+        keystore=Keystore(
+            path="/etc/elasticsearch/elasticsearch.keystore",
+            exists=True,
+            settings=("keystore.seed",),
+            format=7,
+            owner="root",
+            group="elasticsearch",
+            mode="0660",
+            modified=STARTED - 2 * 86_400,
+            read_by="file",
+        ),
+        config=Config(
+            path="/etc/elasticsearch/elasticsearch.yml",
+            modified=STARTED - 2 * 86_400,
+            settings={
+                "cluster.name": "es-lab",
+                "node.name": name,
+                "s3.client.default.region": REGION,
+                "xpack.security.http.ssl.certificate_authorities": "certs/ca.crt",
+            },
+            names=(
+                "cluster.name",
+                "node.name",
+                "s3.client.default.region",
+                "xpack.security.http.ssl.certificate_authorities",
+                "xpack.security.http.ssl.enabled",
+            ),
+        ),
+        imds=Imds(
+            outcome="answered",
+            milliseconds=1.5,
+            token_status=200,
+            instance_id=f"i-0a1b2c3d4e5f6000{number}",
+            region=REGION,
+            availability_zone=f"{REGION}a",
+            role_status=200,
+            role="es-node",
+            credentials=RoleCredentials(code="Success", key_prefix="ASIA", expires=STARTED + 3 * 3600),
+        ),
+        routing=routing(own),
+        view=View(
+            node_id=node_id(name),
+            node_name=name,
+            cluster_uuid=UUID,
+            cluster_name="es-lab",
+            master_id=node_id("es-1"),
+            url=f"https://{own}:9200",
+            carrier="direct-tcpip",
+        ),
+        dials=tuple(
+            Dial(
+                member=other.id,
+                port=port,  # type: ignore[arg-type]
+                target=target,
+                outcome="open",
+                milliseconds=0.4,
+            )
+            for other in members
+            for port, target in (("transport", other.transport), ("http", other.http))
+            if target
+        ),
+        paths=(
+            ChosenPath(
+                purpose="s3:s3_backup",
+                target=S3_ADDRESS,
+                kind="gateway",
+                gateway="198.18.0.1",
+                device="eth0",
+                source=own,
+            ),
+            ChosenPath(purpose="imds", target="169.254.169.254", kind="local", device="lo", source="169.254.169.254"),
+            *(
+                ChosenPath(
+                    purpose=f"peer:{other.id}",
+                    target=other.transport.rpartition(":")[0],
+                    kind="on-link",
+                    device="eth0",
+                    source=own,
+                )
+                for other in members
+                if other.name != name
+            ),
+        ),
+        buckets=(bucket(),),
+    )
+
+
+def verified(repository: str, ids: Iterable[str], master: str = "es-1") -> Verification:
+    """A `_verify` that succeeded and names these nodes."""
+    return Verification(
+        repository=repository,
+        status=200,
+        verified=tuple(sorted(ids)),
+        failures=(),
+        master_before=node_id(master),
+        master_after=node_id(master),
+        milliseconds=210.0,
+    )
+
+
+def healthy(count: int = 3, *, version: str = "8.19.21", **options: Any) -> Survey:
+    """A green cluster of `count` nodes, es-1 its elected master. options: as facts.Options has them."""
+    members = tuple(member(number, version=version) for number in range(1, count + 1))
+    cluster = Cluster(
+        uuid=UUID,
+        name="es-lab",
+        asked="es-1",
+        master_id=node_id("es-1"),
+        members=members,
+        repositories=(
+            Repository(name="s3_backup", type="s3", bucket="es-snapshots", client="default", base_path="prod"),
+        ),
+        verifications=(verified("s3_backup", (m.id for m in members)),),
+    )
+    return Survey(
+        format=FORMAT,
+        version="0.1.0",
+        started=STARTED,
+        finished=STARTED + 4.2,
+        options=Options(ssh="-F lab/ssh_config", elasticsearch_login="user", **options),
+        nodes=tuple(node(number, members) for number in range(1, count + 1)),
+        clusters=(cluster,),
+    )
+
+
+def with_node(survey: Survey, name: str, **sections: Any) -> Survey:
+    """The survey with sections of one node replaced."""
+    assert any(n.name == name for n in survey.nodes), name
+    return replace(survey, nodes=tuple(replace(n, **sections) if n.name == name else n for n in survey.nodes))
+
+
+def with_cluster(survey: Survey, **sections: Any) -> Survey:
+    """The survey with parts of its (first) cluster replaced."""
+    return replace(survey, clusters=(replace(survey.clusters[0], **sections), *survey.clusters[1:]))
+
+
+def with_member(survey: Survey, name: str, **changes: Any) -> Survey:
+    """The survey with one member of its cluster changed."""
+    members = tuple(replace(m, **changes) if m.name == name else m for m in survey.clusters[0].members)
+    return with_cluster(survey, members=members)
+
+
+def verify_fails(survey: Survey, name: str, sentence: str) -> Survey:
+    """`_verify` fails on this node: named where it is a data node, unnamed where it is the elected master."""
+    cluster = survey.clusters[0]
+    assert not isinstance(cluster.verifications, Unknown)
+    broken = []
+    for verification in cluster.verifications:
+        assert isinstance(verification, Verification)
+        master = cluster.master_id == node_id(name)
+        failure = VerifyFailure(
+            node_id=None if master else node_id(name),
+            sentence=sentence,
+            chain=(f"[{verification.repository}] path [prod] is not accessible", sentence),
+        )
+        others = () if master else verification.failures
+        if any(f.node_id is None for f in verification.failures):
+            broken.append(verification)  # the elected master failed first: nobody else is tested
+        else:
+            broken.append(replace(verification, status=500, verified=(), failures=(*others, failure)))
+    return with_cluster(survey, verifications=tuple(broken))
+
+
+def stale_keys(survey: Survey, name: str) -> Survey:
+    """Static keys that IAM no longer knows, in the keystore and loaded."""
+    keystore = survey.node(name).keystore
+    assert isinstance(keystore, Keystore)
+    survey = with_node(survey, name, keystore=replace(keystore, settings=("keystore.seed", *STATIC_KEYS)))
+    return verify_fails(survey, name, STALE)
+
+
+def region_missing(survey: Survey, name: str) -> Survey:
+    """No region setting on this node: IMDS alone gives one."""
+    config = survey.node(name).config
+    assert isinstance(config, Config)
+    gone = "s3.client.default.region"
+    config = replace(
+        config,
+        settings={n: v for n, v in config.settings.items() if n != gone},
+        names=tuple(n for n in config.names if n != gone),
+    )
+    return with_member(with_node(survey, name, config=config), name, clients=())
+
+
+def no_instance_role(survey: Survey, name: str) -> Survey:
+    """IMDS answers but names no role: no instance profile."""
+    found = survey.node(name)
+    assert isinstance(found.imds, Imds)
+    assert not isinstance(found.buckets, Unknown)
+    why = Unknown(reason="not tried: IMDS gives no role credentials")
+    survey = with_node(
+        survey,
+        name,
+        imds=replace(found.imds, role_status=404, role=None, credentials=None),
+        buckets=tuple(replace(b, signed_list=why) for b in found.buckets),
+    )
+    return verify_fails(survey, name, NO_CREDENTIALS)
+
+
+def port_fails(survey: Survey, source: str, target: str, outcome: str, port: str = "transport") -> Survey:
+    """From source, target's port does not open."""
+    found = survey.node(source)
+    assert not isinstance(found.dials, Unknown)
+    changes: dict[str, Any] = {"outcome": outcome, "milliseconds": 3001.0 if outcome == "timeout" else 0.3}
+    if outcome == "timeout":
+        changes["tries"] = 2
+    dials = tuple(replace(d, **changes) if d.member == node_id(target) and d.port == port else d for d in found.dials)
+    return with_node(survey, source, dials=dials)
+
+
+def port_refused(survey: Survey, name: str) -> Survey:
+    """Transport of this node refuses one peer."""
+    return port_fails(survey, _peer(survey, name), name, "refused")
+
+
+def port_dropped(survey: Survey, name: str) -> Survey:
+    """Transport of this node drops one peer's packets."""
+    return port_fails(survey, _peer(survey, name), name, "timeout")
+
+
+def _peer(survey: Survey, name: str) -> str:
+    return next(n.name for n in survey.nodes if n.name != name)
+
+
+def s3_cut_off(survey: Survey, name: str) -> Survey:
+    """DNS answers, TCP to the bucket's endpoint does not."""
+    found = survey.node(name)
+    assert not isinstance(found.buckets, Unknown)
+    gone = tuple(
+        replace(
+            b,
+            tcp="timeout",
+            milliseconds=3002.0,
+            tls=None,
+            head_status=None,
+            bucket_region=None,
+            clock_offset=None,
+            signed_list=Unknown(reason="not tried: no TCP connection to the bucket's endpoint"),
+        )
+        for b in found.buckets
+    )
+    return verify_fails(with_node(survey, name, buckets=gone), name, CONNECT_TIMED_OUT)
+
+
+def route_upstream(survey: Survey, name: str) -> Survey:
+    """The node's own table is as its peers'; what lies behind its gateway drops its S3 traffic."""
+    return s3_cut_off(survey, name)
+
+
+def route_own(survey: Survey, name: str, gateway: str = "198.18.0.254") -> Survey:
+    """The node's own default route differs and S3 is cut off."""
+    found = survey.node(name)
+    assert isinstance(found.routing, Routing)
+    assert not isinstance(found.paths, Unknown)
+    routes = tuple(replace(r, gateway=gateway) if r.destination == "default" else r for r in found.routing.routes)
+    paths = tuple(replace(p, gateway=gateway) if p.purpose.startswith("s3:") else p for p in found.paths)
+    survey = with_node(survey, name, routing=replace(found.routing, routes=routes), paths=paths)
+    return s3_cut_off(survey, name)
+
+
+def elasticsearch_down(survey: Survey, name: str) -> Survey:
+    """No Elasticsearch process; the others have noticed, and elected another master where it was the master."""
+    why = Unknown(reason="no Elasticsearch process runs on this node")
+    survey = with_node(survey, name, process=None, view=why, dials=why, paths=why, buckets=why)
+    return _member_gone(survey, name)
+
+
+def host_down(survey: Survey, name: str) -> Survey:
+    """Nobody answers at the node's SSH port."""
+    why = Unknown(
+        reason=f"{name}: no answer from {survey.node(name).host}:22 within 5 s",
+        remedy="is the host up, and does its security group let this machine in?",
+    )
+    blocked = replace(why, blocked=True)
+    sections = {
+        section: blocked
+        for section in (
+            "system",
+            "install",
+            "process",
+            "keystore",
+            "config",
+            "imds",
+            "routing",
+            "view",
+            "dials",
+            "paths",
+            "buckets",
+        )
+    }
+    return _member_gone(with_node(survey, name, login=blocked, **sections), name)
+
+
+def _member_gone(survey: Survey, name: str) -> Survey:
+    gone = node_id(name)
+    cluster = survey.clusters[0]
+    members = tuple(m for m in cluster.members if m.id != gone)
+    master = next(m for m in members if "master" in m.roles) if cluster.master_id == gone else None
+    new = master.id if master else cluster.master_id
+    nodes = []
+    for found in survey.nodes:
+        if found.name != name and isinstance(found.view, View):
+            assert not isinstance(found.dials, Unknown)
+            assert not isinstance(found.paths, Unknown)
+            found = replace(
+                found,
+                view=replace(found.view, master_id=new),
+                dials=tuple(d for d in found.dials if d.member != gone),
+                paths=tuple(p for p in found.paths if p.purpose != f"peer:{gone}"),
+            )
+        nodes.append(found)
+    asked = next(n.name for n in nodes if isinstance(n.view, View))
+    verifications = cluster.verifications
+    if not isinstance(verifications, Unknown):
+        verifications = tuple(
+            v
+            if isinstance(v, Unknown)
+            else replace(
+                v,
+                verified=tuple(i for i in v.verified if i != gone),
+                master_before=new,
+                master_after=new,
+            )
+            for v in verifications
+        )
+    survey = replace(survey, nodes=tuple(nodes))
+    return with_cluster(survey, members=members, master_id=new, asked=asked, verifications=verifications)
+
+
+FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
+    "stale-keystore": stale_keys,
+    "region-missing": region_missing,
+    "no-instance-role": no_instance_role,
+    "port-refused": port_refused,
+    "port-dropped": port_dropped,
+    "route-drift": route_own,
+    "route-drift-upstream": route_upstream,
+    "elasticsearch-down": elasticsearch_down,
+    "host-down": host_down,
+}
+"""The lab's faults as surveys."""
