@@ -1,7 +1,8 @@
 """Surveys made in Python: a healthy three-node cluster on EC2, and that cluster with one thing wrong.
 
-`healthy()` is what every check must stay quiet on. Each entry of FAULTS takes a survey and a node's name and returns the
-survey in which that fault is seen, so that two faults combine: `route_upstream(stale_keys(healthy(), "es-2"), "es-3")`.
+`healthy()` is what every check must stay quiet on. Each entry of FAULTS takes a survey and a node's name and returns
+the survey in which that fault is seen, so that two faults combine:
+`route_upstream(stale_keys(healthy(), "es-2"), "es-3")`.
 """
 
 from __future__ import annotations
@@ -437,22 +438,9 @@ def host_down(survey: Survey, name: str) -> Survey:
         remedy="is the host up, and does its security group let this machine in?",
     )
     blocked = replace(why, blocked=True)
-    sections = {
-        section: blocked
-        for section in (
-            "system",
-            "install",
-            "process",
-            "keystore",
-            "config",
-            "imds",
-            "routing",
-            "view",
-            "dials",
-            "paths",
-            "buckets",
-        )
-    }
+    seen = ("system", "install", "process", "keystore", "config", "imds", "routing")
+    asked = ("view", "dials", "paths", "buckets")
+    sections = dict.fromkeys((*seen, *asked), blocked)
     return _member_gone(with_node(survey, name, login=blocked, **sections), name)
 
 
