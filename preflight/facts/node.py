@@ -191,6 +191,8 @@ class Dial(Fact, frozen=True, kw_only=True):
 
     member: node id of the peer; port: transport | http; target: "host:port"
     outcome: open | refused | timeout | no-route | dns; milliseconds until the outcome; tries: 2 after a first timeout
+    assumed: the cluster could not be asked; member is a given node's name and the port one that it listens on or the
+    default, 9300 or 9200
     source: probe question `dial`, one non-blocking connect per target, all targets at once
     """
 
@@ -200,6 +202,7 @@ class Dial(Fact, frozen=True, kw_only=True):
     outcome: Literal["open", "refused", "timeout", "no-route", "dns"]
     milliseconds: float
     tries: int = 1
+    assumed: bool = False
 
 
 class ChosenPath(Fact, frozen=True, kw_only=True):

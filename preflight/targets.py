@@ -1,0 +1,142 @@
+"""What to try: addresses read off the answers to the first question. Pure; opens nothing, judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from .facts import Cluster, Config, Imds, NodeFacts, Process, Routing, Unknown, View
+from .inventory import Node
+from .s3 import endpoint, s3_repositories
+
+IMDS = "169.254.169.254"
+DEFAULT_PORTS = {"transport": 9300, "http": 9200}
+"""Elasticsearch's defaults; the next 99 are tried by Elasticsearch itself where one is taken."""
+
+
+def http(process: object, config: object) -> tuple[str, int, list[str]]:
+    """Host and port of the node's own HTTP as seen on the node, and the schemes to try.
+
+    Its listener decides; where none can be seen, loopback and http.port or 9200.
+    """
+    settings = config.settings if isinstance(config, Config) else {}
+    listeners = process.listeners if isinstance(process, Process) else ()
+    written = settings.get("http.port", "")
+    first = DEFAULT_PORTS["http"]
+    ports = [int(written)] if written.isdigit() else range(first, first + 100)
+    found = next((x for x in listeners if _port(x) in ports), None)
+    host, port = "127.0.0.1", ports[0]
+    if found:
+        port = _port(found)
+        if not _wildcard(found):
+            host = _host(found)
+    enabled = settings.get("xpack.security.http.ssl.enabled", "").lower()
+    return host, port, {"true": ["https"], "false": ["http"]}.get(enabled, ["https", "http"])
+
+
+def url(scheme: str, host: str, port: int) -> str:
+    """The URL, an IPv6 address in brackets."""
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def members(cluster: Cluster, own: str | None) -> list[dict[str, str]]:
+    """Published addresses of every member but the one with id `own`. Loopback addresses are nobody else's to dial."""
+    return [
+        {"member": member.id, "port": port, "target": address}
+        for member in cluster.members
+        if member.id != own
+        for port, address in (("transport", member.transport), ("http", member.http))
+        if address and not loopback(address)
+    ]
+
+
+def assumed(others: Iterable[tuple[str, str, object]]) -> list[dict[str, str]]:
+    """Addresses of other given nodes where no cluster answered: what each listens on, else the default ports.
+
+    others: (name, host, process section)
+    """
+    found = []
+    for name, host, process in others:
+        listeners = process.listeners if isinstance(process, Process) else ()
+        for port, default in DEFAULT_PORTS.items():
+            own = next((x for x in listeners if default <= _port(x) < default + 100 and not loopback(x)), None)
+            address = own if own and not _wildcard(own) else f"{host}:{_port(own) or default}"
+            found.append({"member": name, "port": port, "target": address})
+    return found
+
+
+def destinations(dials: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """Where the kernel's choice of route is asked for: IMDS and every peer (the probe adds the buckets' addresses)."""
+    peers = {dial["member"]: _host(dial["target"]) for dial in dials if dial["port"] == "transport"}
+    return [
+        {"purpose": "imds", "target": IMDS},
+        *({"purpose": f"peer:{member}", "target": host} for member, host in peers.items()),
+    ]
+
+
+def buckets(facts: NodeFacts, cluster: Cluster) -> list[dict[str, Any]]:
+    """The question about each S3 repository's bucket.
+
+    Signed with the role's credentials only towards AWS itself: elsewhere that would hand them to a third party.
+    """
+    own = facts.view.node_id if isinstance(facts.view, View) else None
+    member = next((m for m in cluster.members if m.id == own), None)
+    role = facts.imds.role if isinstance(facts.imds, Imds) else None
+    wanted = []
+    for repository in s3_repositories(cluster.repositories):
+        target = endpoint(facts, member, repository)
+        why_not = ""
+        if not target.aws:
+            why_not = f"{target.service} is not AWS: the role's credentials are for AWS alone"
+        elif role is None:
+            why_not = "IMDS names no role"
+        wanted.append(
+            {
+                "repository": repository.name,
+                "bucket": repository.bucket,
+                "base_path": repository.base_path,
+                "host": target.host,
+                "port": target.port,
+                "tls": target.tls,
+                "region": target.region,
+                "path_style": target.path_style,
+                "sign": not why_not,
+                "why_not": why_not,
+            }
+        )
+    return wanted
+
+
+def matched(node: Node, process: object, routing: object, cluster: Cluster, view: View) -> View | Unknown:
+    """The member a host is, by the transport address it listens on; never by name. For --es-url, which asks elsewhere."""
+    if process is None:
+        return Unknown(reason=f"no Elasticsearch process runs on {node.name}")
+    listeners = process.listeners if isinstance(process, Process) else ()
+    own = {address.address for address in routing.addresses} if isinstance(routing, Routing) else set()
+    own.add(node.host)
+    for member in cluster.members:
+        listens = any(_port(listener) == _port(member.transport) for listener in listeners)
+        if member.transport in listeners or (_host(member.transport) in own and listens):
+            return msgspec.structs.replace(view, node_id=member.id, node_name=member.name)
+    return Unknown(reason=f"no member of the cluster at {view.url} publishes an address of {node.name}")
+
+
+def loopback(address: str) -> bool:
+    """True for a "host:port" that only its own host can reach."""
+    host = _host(address)
+    return host.startswith("127.") or host in ("::1", "localhost")
+
+
+def _host(address: str) -> str:
+    return address.rpartition(":")[0].strip("[]").removeprefix("::ffff:")
+
+
+def _port(address: str | None) -> int:
+    text = (address or "").rpartition(":")[2]
+    return int(text) if text.isdigit() else 0
+
+
+def _wildcard(address: str) -> bool:
+    return _host(address) in ("0.0.0.0", "::", "*", "")  # noqa: S104 (compared, never bound)
