@@ -117,8 +117,6 @@ def main(arguments: list[str] | None = None) -> int:
 
     while not stop.wait(RENEWAL_SECONDS):
         _renew(options)
-    for server in (https, http):
-        server.shutdown()
     return 0
 
 
