@@ -408,7 +408,8 @@ def verification(status: int, body: object) -> tuple[tuple[str, ...], tuple[Veri
     if not isinstance(body, dict):
         return (), (VerifyFailure(node_id=None, sentence=f"HTTP {status} without a JSON body", chain=()),)
     if status == 200 and "error" not in body:
-        return tuple(sorted(body.get("nodes", {}))), ()
+        nodes = body.get("nodes")
+        return (tuple(sorted(map(str, nodes))) if isinstance(nodes, dict) else ()), ()
     error = body.get("error")
     if not isinstance(error, dict):
         return (), (VerifyFailure(node_id=None, sentence=f"HTTP {status}: {error}", chain=()),)
@@ -417,10 +418,11 @@ def verification(status: int, body: object) -> tuple[tuple[str, ...], tuple[Veri
     if not named:
         chain = tuple(_chain(error))
         return (), (VerifyFailure(node_id=None, sentence=sentence(chain[-1]), chain=chain),)
-    causes = [list(_chain(cause)) for cause in error.get("suppressed", ()) if isinstance(cause, dict)]
+    suppressed = error.get("suppressed")
+    causes = [list(_chain(cause)) for cause in suppressed or () if cause] if isinstance(suppressed, list) else []
     failures = []
     for node_id, text in named:
-        carried = next((chain for chain in causes if f"{{{node_id}}}" in chain[0]), None)
+        carried = next((chain for chain in causes if chain and f"{{{node_id}}}" in chain[0]), None)
         chain = tuple(carried or _flattened(text))
         failures.append(VerifyFailure(node_id=node_id, sentence=sentence(chain[-1]), chain=chain))
     return (), tuple(failures)
