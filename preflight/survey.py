@@ -367,7 +367,7 @@ class _Run:
             if isinstance(asked.login, Unknown):
                 continue
             asked.view = targets.matched(
-                asked.node, asked.sections["process"], asked.sections["routing"], cluster, view
+                asked.node.name, asked.node.host, asked.sections["process"], asked.sections["routing"], cluster, view
             )
             if isinstance(asked.view, View):
                 asked.api = api

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from .facts import Cluster, Config, Imds, NodeFacts, Process, Routing, Unknown, View
-from .inventory import Node
 from .s3 import endpoint, s3_repositories
 
 IMDS = "169.254.169.254"
@@ -109,18 +108,21 @@ def buckets(facts: NodeFacts, cluster: Cluster) -> list[dict[str, Any]]:
     return wanted
 
 
-def matched(node: Node, process: object, routing: object, cluster: Cluster, view: View) -> View | Unknown:
-    """The member a host is, by the transport address it listens on; never by name. For --es-url, which asks elsewhere."""
+def matched(name: str, host: str, process: object, routing: object, cluster: Cluster, view: View) -> View | Unknown:
+    """The member that a given host is, by the transport address it listens on; never by its name.
+
+    view: what --es-url answered, which may be any member or none of them
+    """
     if process is None:
-        return Unknown(reason=f"no Elasticsearch process runs on {node.name}")
+        return Unknown(reason=f"no Elasticsearch process runs on {name}")
     listeners = process.listeners if isinstance(process, Process) else ()
     own = {address.address for address in routing.addresses} if isinstance(routing, Routing) else set()
-    own.add(node.host)
+    own.add(host)
     for member in cluster.members:
         listens = any(_port(listener) == _port(member.transport) for listener in listeners)
         if member.transport in listeners or (_host(member.transport) in own and listens):
             return msgspec.structs.replace(view, node_id=member.id, node_name=member.name)
-    return Unknown(reason=f"no member of the cluster at {view.url} publishes an address of {node.name}")
+    return Unknown(reason=f"no member of the cluster at {view.url} publishes an address of {name}")
 
 
 def loopback(address: str) -> bool:

@@ -1,0 +1,20 @@
+"""Surveys made in Python are importable from every selftest; no AWS or proxy setting of this machine leaks in."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+for folder in ("", "rules"):
+    sys.path.insert(0, str(HERE / folder))
+sys.path.insert(0, str(HERE.parent))
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    """Whoever runs the selftests may have AWS, proxy or preflight settings of their own."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "ES_PREFLIGHT_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)

@@ -1,0 +1,64 @@
+"""What a node is told to try."""
+
+import pytest
+from msgspec.structs import replace
+from surveys import healthy, node_id
+
+from preflight import targets
+from preflight.facts import Config, Repository
+
+
+def test_every_other_members_published_ports_are_dialled():
+    survey = healthy()
+    dials = targets.members(survey.clusters[0], node_id("es-1"))
+    assert [(d["member"], d["port"], d["target"]) for d in dials] == [
+        (node_id(f"es-{n}"), port, f"198.18.0.1{n}:{number}")
+        for n in (2, 3)
+        for port, number in (("transport", 9300), ("http", 9200))
+    ]
+
+
+def test_a_loopback_publish_address_is_nobody_elses_to_dial():
+    cluster = healthy().clusters[0]
+    cluster = replace(cluster, members=(*cluster.members[:2], replace(cluster.members[2], http="127.0.0.1:9200")))
+    dials = targets.members(cluster, node_id("es-1"))
+    assert len(dials) == 3
+
+
+def test_without_a_cluster_what_the_others_listen_on_is_assumed():
+    survey = healthy()
+    process = replace(survey.nodes[0].process, listeners=("0.0.0.0:9301", "[::ffff:10.0.0.2]:9201"))
+    dials = targets.assumed([("es-2", "10.0.0.2", process), ("es-3", "10.0.0.3", None)])
+    assert [d["target"] for d in dials] == ["10.0.0.2:9301", "[::ffff:10.0.0.2]:9201", "10.0.0.3:9300", "10.0.0.3:9200"]
+
+
+@pytest.mark.parametrize(
+    ("listeners", "settings", "expected"),
+    [
+        (("198.18.0.11:9200", "198.18.0.11:9300"), {}, ("198.18.0.11", 9200, ["https", "http"])),
+        (("0.0.0.0:9201",), {"xpack.security.http.ssl.enabled": "true"}, ("127.0.0.1", 9201, ["https"])),
+        (("[::]:9200",), {"xpack.security.http.ssl.enabled": "false"}, ("127.0.0.1", 9200, ["http"])),
+        (("10.0.0.1:19200", "10.0.0.1:9200"), {"http.port": "19200"}, ("10.0.0.1", 19200, ["https", "http"])),
+        ((), {}, ("127.0.0.1", 9200, ["https", "http"])),
+    ],
+)
+def test_where_a_nodes_own_http_is_asked(listeners, settings, expected):
+    process = replace(healthy().nodes[0].process, listeners=listeners)
+    config = Config(path="/etc/elasticsearch/elasticsearch.yml", modified=0.0, settings=settings, names=())
+    assert targets.http(process, config) == expected
+
+
+def test_the_roles_credentials_are_for_aws_alone():
+    survey = healthy()
+    other = Repository(name="minio", type="s3", bucket="b", endpoint="https://minio.internal")
+    cluster = replace(survey.clusters[0], repositories=(*survey.clusters[0].repositories, other))
+    wanted = {question["repository"]: question for question in targets.buckets(survey.nodes[0], cluster)}
+    assert wanted["s3_backup"]["sign"] is True
+    assert wanted["minio"]["sign"] is False
+    assert "minio.internal is not AWS" in wanted["minio"]["why_not"]
+
+
+def test_without_a_role_nothing_is_signed():
+    survey = healthy()
+    node = replace(survey.nodes[0], imds=replace(survey.nodes[0].imds, role=None))
+    assert [q["why_not"] for q in targets.buckets(node, survey.clusters[0])] == ["IMDS names no role"]
