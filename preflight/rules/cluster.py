@@ -1,0 +1,86 @@
+"""CLUSTER: the given nodes are running members of one cluster."""
+
+from __future__ import annotations
+
+from ..facts import CouldNotCheck, Member, NodeFacts, Survey, Unknown, View, known
+from ..judgement import Finding, NotApplicable
+from . import members
+
+MEMBER = "a running member of the one cluster of the given nodes"
+
+
+def membership(survey: Survey, node: NodeFacts) -> Finding | None:
+    """None where the node runs Elasticsearch, sees an elected master and is a member of the others' cluster."""
+    if isinstance(node.view, Unknown):
+        if node.process is None:
+            return Finding(observed=f"no Elasticsearch process runs on {node.name}", expected=MEMBER)
+        members.cluster_of(survey, node)  # says why it could not be asked
+    view = known(node.view)
+    if view.master_id is None:
+        return Finding(observed=f"{node.name} sees no elected master", expected=MEMBER)
+    stray = _elsewhere(survey, node, view)
+    if stray is not None:
+        return stray
+    cluster = members.cluster_of(survey, node)
+    if view.node_id not in {member.id for member in cluster.members}:
+        return Finding(
+            observed=f"{node.name} sees itself in {view.cluster_name}, but {cluster.asked} does not list it",
+            expected=MEMBER,
+        )
+    if cluster.master_id is not None and view.master_id != cluster.master_id:
+        ours, theirs = (members.title(survey, i) for i in (view.master_id, cluster.master_id))
+        raise CouldNotCheck(
+            f"{node.name} sees {ours} as elected master and {cluster.asked} sees {theirs}: "
+            "the cluster elected another one during the run, or is divided",
+            "run again; if it says the same, look at PORT-1 and the logs of both",
+        )
+    return None
+
+
+def _elsewhere(survey: Survey, node: NodeFacts, view: View) -> Finding | None:
+    seen = {n.name: n.view for n in survey.nodes if not isinstance(n.view, Unknown)}
+    uuids = {name: v.cluster_uuid for name, v in seen.items()}
+    if len(set(uuids.values())) < 2:
+        return None
+    usual = members.majority(uuids)
+    if usual is not None and uuids[usual] == view.cluster_uuid:
+        return None
+    others = tuple(name for name, uuid in uuids.items() if uuid != view.cluster_uuid)
+    if usual is not None:
+        others = tuple(name for name in others if uuids[name] == uuids[usual])
+    names = sorted({f"{seen[name].cluster_name} ({uuids[name]})" for name in others})
+    return Finding(
+        observed=f"{node.name} is a member of {view.cluster_name} ({view.cluster_uuid}); "
+        f"{members.listed(others)} of {members.listed(names)}",
+        expected=MEMBER,
+    )
+
+
+def not_given(survey: Survey) -> tuple[Member, ...]:
+    """Members of the seen clusters that --hosts did not name, by name."""
+    found = (member for cluster in survey.clusters for member in cluster.members if survey.given(member.id) is None)
+    return tuple(sorted(found, key=lambda member: member.name))
+
+
+def complete(survey: Survey, node: NodeFacts) -> Finding | None:
+    """None where every member of the node's cluster was given. Said once a cluster, by the node it was asked through.
+
+    A given node whose own view is unknown may be one of the members that seem not given: could not check then.
+    """
+    if not survey.options.complete:
+        raise NotApplicable("members that were not given count only with --complete")
+    cluster = members.cluster_of(survey, node)
+    missing = [member for member in cluster.members if survey.given(member.id) is None]
+    if not missing:
+        return None
+    if node.name != cluster.asked:
+        raise NotApplicable(f"said once for the cluster, by {cluster.asked}")
+    unseen = [n.name for n in survey.nodes if isinstance(n.view, Unknown)]
+    if len(unseen) >= len(missing):
+        maybe = members.listed([m.name for m in missing])
+        raise CouldNotCheck(f"{maybe} may be {members.listed(unseen)}, whose Elasticsearch could not be asked")
+    return Finding(
+        observed=f"{cluster.name} has {len(cluster.members)} members; not given: "
+        + members.listed([f"{m.name} ({m.transport})" for m in missing]),
+        expected="every member of the cluster among --hosts",
+    )

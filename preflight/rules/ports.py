@@ -1,0 +1,88 @@
+"""PORT: transport and HTTP of every member, dialled from this node at the addresses the cluster publishes."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Literal
+
+from ..facts import CouldNotCheck, Dial, Member, NodeFacts, Survey, known
+from ..judgement import Finding, NotApplicable
+from . import members
+
+Port = Literal["transport", "http"]
+
+
+def transport(survey: Survey, node: NodeFacts) -> Finding | None:
+    """None where every other member's transport opens from this node."""
+    member = members.member_of(survey, node)
+    others = _others(survey, node, member)
+    hidden = [m for m in (member, *others) if is_loopback(m.transport)]
+    bad = [
+        f"{members.title(survey, m.id)} publishes its transport on {m.transport}: no other host can reach it"
+        for m in hidden
+    ]
+    return _judge(survey, node, "transport", [m for m in others if m not in hidden], bad)
+
+
+def http(survey: Survey, node: NodeFacts) -> Finding | None:
+    """None where HTTP of every other member that offers it beyond its own host opens from this node."""
+    others = _others(survey, node, members.member_of(survey, node))
+    offered = [m for m in others if m.http is not None and not is_loopback(m.http)]
+    if not offered:
+        raise NotApplicable("no other member publishes HTTP on an address other hosts can reach")
+    return _judge(survey, node, "http", offered, [])
+
+
+def failing(survey: Survey, node: NodeFacts, port: Port) -> tuple[Dial, ...]:
+    """This node's dials to other members' published addresses that did not open. Raises CouldNotCheck."""
+    own = members.member_of(survey, node).id
+    return tuple(
+        d
+        for d in known(node.dials)
+        if d.port == port and d.member != own and d.outcome != "open" and not is_loopback(d.target)
+    )
+
+
+def words(survey: Survey, dial: Dial) -> str:
+    """One failing pair's target and how it failed: "es-3 198.18.0.13:9300: timeout after 3001 ms, tried twice"."""
+    how = {"timeout": "timeout", "refused": "refused", "no-route": "no route", "dns": "name not resolved"}
+    again = ", tried twice" if dial.tries > 1 else ""
+    name = members.title(survey, dial.member)
+    return f"{name} {dial.target}: {how.get(dial.outcome, dial.outcome)} after {dial.milliseconds:.0f} ms{again}"
+
+
+def is_loopback(target: str) -> bool:
+    """True where "host:port" can be reached on its own host only."""
+    host = target.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _others(survey: Survey, node: NodeFacts, member: Member) -> tuple[Member, ...]:
+    others = tuple(m for m in members.cluster_of(survey, node).members if m.id != member.id)
+    if not others:
+        raise NotApplicable("the cluster has no other member to reach")
+    return others
+
+
+def _judge(survey: Survey, node: NodeFacts, port: Port, targets: list[Member], bad: list[str]) -> Finding | None:
+    dials = {d.member: d for d in known(node.dials) if d.port == port} if targets else {}
+    lines = bad + [words(survey, dials[m.id]) for m in targets if m.id in dials and dials[m.id].outcome != "open"]
+    if lines:
+        return Finding(
+            observed=f"{node.name} does not reach {port} of {members.listed(_names(survey, targets, dials))}"
+            if not bad
+            else bad[0],
+            expected=f"{port} of every member opens from {node.name}",
+            details=tuple(lines if not bad else lines[1:]),
+        )
+    missing = [members.title(survey, m.id) for m in targets if m.id not in dials]
+    if missing:
+        raise CouldNotCheck(f"{port} of {members.listed(missing)} was not dialled from {node.name}")
+    return None
+
+
+def _names(survey: Survey, targets: list[Member], dials: dict[str, Dial]) -> list[str]:
+    return [members.title(survey, m.id) for m in targets if m.id in dials and dials[m.id].outcome != "open"]

@@ -1,0 +1,78 @@
+"""What a failing request to S3 means, read from its sentence or code. One table for every AWS SDK.
+
+SDK v1 prints S3's error code, SDK v2 (8.19, 9.1 and newer) only the sentence; S3 itself has changed "Id" to "ID" and
+left out "AWS" over the years.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import msgspec
+
+from ..facts import VerifyFailure
+
+
+class Meaning(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of failure. kind: what it says about credentials and network; words: for a sentence about it.
+
+    key refused: S3 was reached and does not accept the key itself; denied: the key is good, a policy says no
+    no credentials: nothing to sign with; connection: S3 was not reached
+    """
+
+    pattern: str
+    kind: Literal["key refused", "denied", "no credentials", "connection"]
+    words: str
+
+
+MEANINGS = (
+    Meaning(
+        pattern=r"access key id you provided does not exist in our records|InvalidAccessKeyId",
+        kind="key refused",
+        words="the key id is unknown to AWS: deleted, rotated, or of another partition",
+    ),
+    Meaning(
+        pattern=r"request signature we calculated does not match|SignatureDoesNotMatch",
+        kind="key refused",
+        words="the key id exists, but the secret is not its own",
+    ),
+    Meaning(
+        pattern=r"(provided|security) token (included in the request )?(has|is) expired|ExpiredToken",
+        kind="key refused",
+        words="the session token has expired",
+    ),
+    Meaning(
+        pattern=r"token is malformed or otherwise invalid|token included in the request is invalid|InvalidToken",
+        kind="key refused",
+        words="the session token does not belong to the key",
+    ),
+    Meaning(
+        pattern=r"\baccess ?denied\b|is not authorized to perform",
+        kind="denied",
+        words="AWS knows the caller and its policies forbid the request",
+    ),
+    Meaning(
+        pattern=r"unable to (load|find) (aws )?credentials|failed to connect to service endpoint"
+        r"|no aws credentials|failed to load credentials",
+        kind="no credentials",
+        words="no key in the keystore and no role from the metadata service",
+    ),
+    Meaning(
+        pattern=r"timed? ?out|connection (refused|reset)|no route to host|network is unreachable|unknownhost"
+        r"|name or service not known|unable to execute http request|pkix path building failed",
+        kind="connection",
+        words="S3 was not reached",
+    ),
+)
+"""The first that matches counts: what S3 said comes before how the request ended."""
+
+
+def meaning(text: str) -> Meaning | None:
+    """What a sentence, code or chain of causes means; None for one the table does not know."""
+    return next((m for m in MEANINGS if re.search(m.pattern, text, re.IGNORECASE)), None)
+
+
+def of(failure: VerifyFailure) -> Meaning | None:
+    """What one failure of `_verify` means: by its innermost sentence, else by the causes around it."""
+    return meaning(failure.sentence) or meaning("\n".join(failure.chain))

@@ -1,0 +1,118 @@
+"""REPO: `_verify` of every S3 repository succeeds on this node.
+
+`_verify` tests the elected master first and, where that fails, tests nobody else and names no node; otherwise it tests
+every data and master-eligible node and names those that failed (RepositoriesService, VerifyNodeRepositoryAction).
+"""
+
+from __future__ import annotations
+
+from ..facts import (
+    CouldNotCheck,
+    Member,
+    NodeFacts,
+    Repository,
+    Survey,
+    Unknown,
+    Verification,
+    VerifyFailure,
+    known,
+)
+from ..judgement import Finding, NotApplicable
+from . import members
+
+VERIFIED = "_verify succeeds and names this node"
+
+NOT_TESTED = {401, 403, 404, 408, 429, 502, 503, 504}
+"""HTTP statuses of `_verify` that say nothing about S3: not allowed, unknown repository, no master, overloaded."""
+
+
+def verifies(survey: Survey, node: NodeFacts) -> Finding | None:
+    """None where `_verify` of every S3 repository is good on this node; the first failure otherwise, all in details."""
+    member = members.member_of(survey, node)
+    repositories = members.repositories(survey, node)
+    members.require_user(member)
+    if survey.options.read_only:
+        raise NotApplicable("--read-only: snapshots not proven")
+    findings: list[Finding] = []
+    undecided: CouldNotCheck | None = None
+    for repository in repositories:
+        try:
+            found = _judge(survey, node, member, repository)
+        except CouldNotCheck as error:
+            undecided = undecided or error
+        else:
+            findings.extend([found] if found else [])
+    if findings:
+        first, *more = findings
+        return Finding(
+            observed=first.observed,
+            expected=first.expected,
+            details=first.details + tuple(f.observed for f in more),
+        )
+    if undecided:
+        raise undecided
+    return None
+
+
+def verification_of(survey: Survey, node: NodeFacts, repository: str) -> Verification:
+    """How `_verify` of the repository ended. Raises CouldNotCheck where it was not called or gave no answer."""
+    for verification in known(members.cluster_of(survey, node).verifications):
+        if not isinstance(verification, Unknown) and verification.repository == repository:
+            return verification
+    for verification in known(members.cluster_of(survey, node).verifications):
+        if isinstance(verification, Unknown) and repository in verification.reason:
+            known(verification)
+    for verification in known(members.cluster_of(survey, node).verifications):
+        known(verification)
+    raise CouldNotCheck(f"_verify of {repository} was not called")
+
+
+def failure_of(survey: Survey, node: NodeFacts, repository: str) -> VerifyFailure | None:
+    """This node's own failure in the repository's `_verify`; None where it has none.
+
+    A failure that names no node is the elected master's. Raises CouldNotCheck.
+    """
+    verification = verification_of(survey, node, repository)
+    view = known(node.view)
+    named = next((f for f in verification.failures if f.node_id == view.node_id), None)
+    if named is not None:
+        return named
+    return _master_failure(verification) if verification.master_before == view.node_id else None
+
+
+def _master_failure(verification: Verification) -> VerifyFailure | None:
+    if verification.status in NOT_TESTED or verification.master_before != verification.master_after:
+        return None
+    return next((f for f in verification.failures if f.node_id is None), None)
+
+
+def _judge(survey: Survey, node: NodeFacts, member: Member, repository: Repository) -> Finding | None:
+    verification = verification_of(survey, node, repository.name)
+    failure = failure_of(survey, node, repository.name)
+    if failure is not None:
+        where = "on the elected master, before any other node was tested" if failure.node_id is None else "on this node"
+        return Finding(
+            observed=f"_verify of {repository.name} failed {where}: {failure.sentence}",
+            expected=VERIFIED,
+            details=tuple(line for line in failure.chain[:-1] if line != failure.sentence),
+        )
+    unnamed = next((f for f in verification.failures if f.node_id is None), None)
+    if unnamed is not None:
+        raise CouldNotCheck(_why_untested(survey, verification, unnamed))
+    if verification.failures or member.id in verification.verified:
+        return None  # an answer that names the failing nodes has tested all others
+    return Finding(
+        observed=f"_verify of {repository.name} names {len(verification.verified)} nodes as good, not this one",
+        expected=VERIFIED,
+    )
+
+
+def _why_untested(survey: Survey, verification: Verification, failure: VerifyFailure) -> str:
+    if verification.status in NOT_TESTED:
+        return f"_verify of {verification.repository} answered HTTP {verification.status}: {failure.sentence}"
+    master = verification.master_before
+    if master is None or master != verification.master_after:
+        return f"another master was elected while _verify of {verification.repository} ran: {failure.sentence}"
+    return f"Elasticsearch stops at the master: _verify of {verification.repository} failed on " + (
+        f"{members.title(survey, master)}: {failure.sentence}"
+    )
