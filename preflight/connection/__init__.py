@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -39,7 +39,15 @@ class Stream(Protocol):
 
 
 class Connection(Protocol):
-    """One verified login on one node. Safe to use from several threads."""
+    """One verified login on one node. Safe to use from several threads.
+
+    user: who logged in; host_key: "not verified" with --insecure-host-keys; milliseconds: the login took
+    """
+
+    carrier: str
+    user: str
+    host_key: Literal["verified", "not verified"]
+    milliseconds: float
 
     def run(self, command: str, stdin: bytes = b"", deadline: float = 30.0) -> Completed:
         """Run a shell command to its end. deadline: seconds. Raises ConnectionFailed and its kinds."""

@@ -10,8 +10,10 @@ ConnectionFailed
 │   ├── HostKeyUnknown      the message names the command that accepts it
 │   └── HostKeyChanged
 ├── AuthenticationFailed    tried once, never twice
+├── SshConfigRefused        ssh_config is unreadable, or asks for what only OpenSSH can do
 ├── ConnectionLost          ended while something ran: never to be read as an answer
 ├── CommandTimeout          its own deadline passed
+├── SessionRefused          sshd's MaxSessions, or no shell for that user
 ├── ForwardingForbidden     sshd's AllowTcpForwarding or PermitOpen
 └── TargetRefused           the forwarded target did not accept
 """
@@ -63,12 +65,20 @@ class AuthenticationFailed(ConnectionFailed):
     """sshd accepted none of the offered identities."""
 
 
+class SshConfigRefused(ConnectionFailed):
+    """ssh_config cannot be read, or asks for what only OpenSSH can do and what must not be ignored."""
+
+
 class ConnectionLost(ConnectionFailed):
     """The connection ended while something ran."""
 
 
 class CommandTimeout(ConnectionFailed):
     """A command outlived its deadline; its channel is closed."""
+
+
+class SessionRefused(ConnectionFailed):
+    """sshd opens no further session on this login, or runs no command for this user."""
 
 
 class ForwardingForbidden(ConnectionFailed):

@@ -1,0 +1,129 @@
+"""The byte stream an SSH login runs over: a TCP connection, a ProxyCommand's pipe, or a channel through a jump host."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from contextlib import suppress
+
+import paramiko
+
+from .errors import ConnectionFailed, ConnectionLost, ConnectRefused, ConnectTimeout, NameNotResolved, NoRoute
+from .ssh_config import Settings
+
+CHUNK = 65536
+
+
+def dial(settings: Settings, deadline: float) -> socket.socket:
+    """A TCP connection to the host, its addresses in turn. deadline: time.monotonic() to give up at.
+
+    Raises NameNotResolved, ConnectRefused, NoRoute, ConnectTimeout: of the address that came nearest.
+    """
+    where = f"{settings.hostname} port {settings.port}"
+    try:
+        found = socket.getaddrinfo(settings.hostname, settings.port, settings.family, socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else "not a host name"
+        raise NameNotResolved(
+            f"{settings.hostname} has no address ({reason})", "correct the name in --hosts, the inventory or ssh_config"
+        ) from error
+    failures: list[ConnectionFailed] = []
+    for family, kind, protocol, _, address in found:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(left / (len(found) - len(failures)))
+            if settings.bind_address:
+                connection.bind((settings.bind_address, 0))
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            failures.append(_failure(error, where))
+        else:
+            # Without it every answer waits 40 ms for Nagle and the delayed ACK to agree.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection
+    raise next((f for f in failures if isinstance(f, ConnectRefused)), failures[0] if failures else _silent(where))
+
+
+def _silent(where: str) -> ConnectTimeout:
+    return ConnectTimeout(
+        f"{where} does not answer", "check that the host is up and that its firewall or security group lets you in"
+    )
+
+
+def _failure(error: OSError, where: str) -> ConnectionFailed:
+    if isinstance(error, TimeoutError):
+        return _silent(where)
+    if isinstance(error, ConnectionRefusedError):
+        return ConnectRefused(f"{where} refuses the connection", "start sshd there, or correct the port")
+    if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL):
+        return NoRoute(f"there is no route to {where} ({error.strerror})")
+    return ConnectionLost(f"connecting to {where} failed ({error.strerror or error})")
+
+
+class ProxyProcess:
+    """A ProxyCommand on one end of a socket pair; the other end is the stream."""
+
+    def __init__(self, command: str) -> None:
+        self.stream, theirs = socket.socketpair()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
+        with theirs:
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", f"exec {command}"], stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=self._errors
+            )
+
+    def complaint(self) -> str:
+        """The last line it wrote to standard error, "" for none."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(0.2)
+        self._errors.seek(0)
+        lines = self._errors.read(CHUNK).decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def close(self) -> None:
+        """End it and reap it."""
+        self.stream.close()
+        self._process.terminate()
+        try:
+            self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+
+def joined(channel: paramiko.Channel, timeout: float) -> socket.socket:
+    """A real socket joined to the channel by two threads, so that TLS, polling and timeouts just work on it.
+
+    timeout: seconds, of every operation on the socket. Closing the socket closes the channel.
+    """
+    near, far = socket.socketpair()
+    near.settimeout(timeout)
+    channel.settimeout(None)
+    for pump in (_outward, _inward):
+        threading.Thread(target=pump, args=(channel, far), name=f"tunnel {pump.__name__[1:]}", daemon=True).start()
+    return near
+
+
+def _outward(channel: paramiko.Channel, far: socket.socket) -> None:
+    """Ends when the socket's other end is closed, and is the one who closes both."""
+    with far, suppress(OSError, EOFError, paramiko.SSHException):
+        while data := far.recv(CHUNK):
+            channel.sendall(data)
+    channel.close()
+
+
+def _inward(channel: paramiko.Channel, far: socket.socket) -> None:
+    """What the node sent is read to its end before the socket's reader sees that end."""
+    with suppress(OSError, EOFError, paramiko.SSHException):
+        while data := channel.recv(CHUNK):
+            far.sendall(data)
+    with suppress(OSError):
+        far.shutdown(socket.SHUT_WR)

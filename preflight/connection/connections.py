@@ -1,0 +1,75 @@
+"""The live logins of one run, shared by the survey and by the user's own tests."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+
+from preflight.inventory import Node
+
+from . import Connection
+from .errors import ConnectionFailed, ConnectTimeout
+from .ssh import SshConnection, connect
+
+
+class Connections:
+    """One login a node and jump host, made when first asked for. Safe to use from several threads.
+
+    connect_timeout: seconds, see connect; insecure_host_keys: host keys are not verified
+    """
+
+    def __init__(self, connect_timeout: float, insecure_host_keys: bool) -> None:
+        self._connect_timeout = connect_timeout
+        self._insecure_host_keys = insecure_host_keys
+        self._lock = threading.Lock()
+        self._logins: dict[object, Future[SshConnection]] = {}
+        self._closed = False
+
+    def get(self, node: Node) -> Connection:
+        """The node's login, or again the failure of the one attempt. Raises ConnectionFailed and its kinds."""
+        return self._get(node, ())
+
+    def _get(self, node: Node, via: tuple[str, ...]) -> Connection:
+        key = (node.host, node.port, node.user, node.ssh_config, node.identity_file, node.proxy_jump)
+        with self._lock:
+            if self._closed:
+                raise ConnectionFailed(f"the run's connections are closed, {node.name}'s too")
+            login = self._logins.get(key)
+            mine = login is None
+            if login is None:
+                login = self._logins[key] = Future()
+        if mine:
+            self._connect(node, via, login)
+        try:
+            # Bounded: jump hosts that are each other's way would wait for one another for ever.
+            return login.result(timeout=10 * (node.connect_timeout or self._connect_timeout))
+        except TimeoutError as error:
+            raise ConnectTimeout(f"the login on {node.host} does not come about") from error
+
+    def _connect(self, node: Node, via: tuple[str, ...], login: Future[SshConnection]) -> None:
+        try:
+            connection = connect(
+                node,
+                connect_timeout=self._connect_timeout,
+                insecure_host_keys=self._insecure_host_keys,
+                jump=self._get,
+                via=via,
+            )
+        except BaseException as error:
+            login.set_exception(error)
+            if not isinstance(error, ConnectionFailed):
+                raise
+            return
+        login.set_result(connection)
+        with self._lock:
+            late = self._closed
+        if late:
+            connection.close()
+
+    def close(self) -> None:
+        """End every login, those behind jump hosts first. Never raises."""
+        with self._lock:
+            self._closed = True
+            logins = [login for login in self._logins.values() if login.done() and login.exception() is None]
+        for login in reversed(logins):
+            login.result().close()

@@ -1,0 +1,364 @@
+"""Logging in and running things: the Connection of the seam, over paramiko."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal
+
+import paramiko
+
+from preflight.inventory import InventoryError, Node, split_address
+
+from . import Completed, Connection, Stream
+from .carrier import CHUNK, ProxyProcess, dial, joined
+from .errors import (
+    CommandTimeout,
+    ConnectionLost,
+    ConnectRefused,
+    ConnectTimeout,
+    ForwardingForbidden,
+    SessionRefused,
+    SshConfigRefused,
+    TargetRefused,
+)
+from .login import end, log_in
+from .ssh_config import Settings, settings_for
+
+logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else its tracebacks of handled errors reach stderr
+
+STDERR_KEPT = 65536
+_PROHIBITED = 1  # RFC 4254, section 5.1
+
+Jump = Callable[[Node, tuple[str, ...]], Connection]
+"""Hands out the login on a jump host, which somebody else closes; the names say through which hosts it is wanted."""
+
+
+def connect(
+    node: Node, *, connect_timeout: float, insecure_host_keys: bool, jump: Jump | None = None, via: tuple[str, ...] = ()
+) -> SshConnection:
+    """Log in to the node, once.
+
+    connect_timeout: seconds until sshd has agreed on keys; the node's own comes first
+    jump: where jump hosts' logins come from; None: the connection makes them and closes them with itself
+    via: hosts whose way leads through this one
+    Raises ConnectionFailed and its kinds.
+    """
+    started = time.monotonic()
+    timeout = node.connect_timeout or connect_timeout
+    deadline = started + timeout
+    settings = settings_for(
+        node.host,
+        port=node.port,
+        user=node.user,
+        identity_file=node.identity_file,
+        config=node.ssh_config,
+        proxy_jump=node.proxy_jump,
+    )
+    closing: list[Callable[[], None]] = []
+    proxy: ProxyProcess | None = None
+
+    def own_jump(hop: Node, through: tuple[str, ...]) -> Connection:
+        login = connect(hop, connect_timeout=timeout, insecure_host_keys=insecure_host_keys, via=through)
+        closing.append(login.close)
+        return login
+
+    try:
+        hop = _last_hop(node, settings, via)
+        if hop:
+            login = (jump or own_jump)(hop, (*via, node.host))
+            stream = _through(login, hop, settings, timeout)
+            deadline = max(deadline, time.monotonic() + timeout)
+        elif settings.proxy_command:
+            proxy = ProxyProcess(settings.proxy_command)
+            closing.append(proxy.close)
+            stream = proxy.stream
+        else:
+            stream = dial(settings, deadline)
+        try:
+            transport = log_in(
+                stream,
+                settings,
+                ssh=ssh_command(node),
+                password=node.password,
+                timeout=timeout,
+                deadline=deadline,
+                verify_host_key=not insecure_host_keys,
+            )
+        except ConnectionLost as error:
+            if proxy and (complaint := proxy.complaint()):
+                raise ConnectionLost(f"the ProxyCommand for {node.host} ended: {complaint}", error.remedy) from error
+            raise
+    except BaseException:
+        _close_all(closing)
+        raise
+    return SshConnection(
+        transport,
+        stream,
+        settings,
+        closing,
+        host_key="not verified" if insecure_host_keys else "verified",
+        milliseconds=(time.monotonic() - started) * 1000,
+    )
+
+
+def ssh_command(node: Node) -> str:
+    """The `ssh` command line that reaches the node as this suite does, for messages and printed commands."""
+    words = ["ssh"]
+    words += ["-F", node.ssh_config] if node.ssh_config else []
+    words += ["-i", node.identity_file] if node.identity_file else []
+    words += ["-p", str(node.port)] if node.port else []
+    words.append(f"{node.user}@{node.host}" if node.user else node.host)
+    return shlex.join(words)
+
+
+def _last_hop(node: Node, settings: Settings, via: tuple[str, ...]) -> Node | None:
+    """The host whose login reaches this one; the hops before it in ProxyJump are its own way."""
+    if not settings.proxy_jump:
+        return None
+    before, _, last = settings.proxy_jump.rpartition(",")
+    try:
+        host, port, user = split_address(last.removeprefix("ssh://").rstrip("/"))
+    except InventoryError as error:
+        raise SshConfigRefused(f"ProxyJump {settings.proxy_jump} of {node.host} cannot be read ({error})") from error
+    if host == node.host and via:
+        return None  # `Host *` says so of the jump host too; as ssh does, it is then reached directly
+    if host in (node.host, *via):
+        raise SshConfigRefused(f"ProxyJump leads in a circle: {' -> '.join((*via, node.host, host))}")
+    return Node(
+        name=host,
+        host=host,
+        port=port,
+        user=user,
+        ssh_config=node.ssh_config,
+        proxy_jump=before or None,
+        connect_timeout=node.connect_timeout,
+    )
+
+
+def _through(login: Connection, hop: Node, settings: Settings, timeout: float) -> socket.socket:
+    try:
+        return login.tunnel(settings.hostname, settings.port, timeout)
+    except TargetRefused as error:
+        raise ConnectRefused(f"{settings.hostname} port {settings.port} cannot be reached from {hop.host}") from error
+    except CommandTimeout as error:
+        raise ConnectTimeout(
+            f"{settings.hostname} port {settings.port} does not answer {hop.host} within {timeout:g} s"
+        ) from error
+
+
+def _close_all(closing: list[Callable[[], None]]) -> None:
+    for close in reversed(closing):
+        with suppress(Exception):
+            close()
+
+
+class SshConnection:
+    """One login; see the Connection it implements.
+
+    user: who logged in; host_key: verified | not verified; milliseconds: the login took
+    """
+
+    carrier = "paramiko"
+
+    def __init__(
+        self,
+        transport: paramiko.Transport,
+        stream: socket.socket,
+        settings: Settings,
+        closing: list[Callable[[], None]],
+        *,
+        host_key: Literal["verified", "not verified"],
+        milliseconds: float,
+    ) -> None:
+        self.user = settings.user
+        self.host_key = host_key
+        self.milliseconds = milliseconds
+        self._host = settings.alias
+        self._transport = transport
+        self._stream = stream
+        self._closing = closing
+        # paramiko keeps one exception a transport: two failing at once would swap their reasons.
+        self._opening = threading.Lock()
+
+    def run(self, command: str, stdin: bytes = b"", deadline: float = 30.0) -> Completed:
+        """See Connection.run."""
+        until = time.monotonic() + deadline
+        program = self._start(command, until, deadline)
+        try:
+            feeder = threading.Thread(target=program.feed, args=(stdin,), name="stdin", daemon=True) if stdin else None
+            if feeder:
+                feeder.start()
+            else:
+                program.finish_input()
+            stdout = bytearray()
+            while chunk := program.receive(until - time.monotonic()):
+                stdout += chunk
+            status = program.wait(until - time.monotonic())
+            return Completed(exit_status=status, stdout=bytes(stdout), stderr=program.stderr())
+        except CommandTimeout as error:
+            raise CommandTimeout(f"{_brief(command)} on {self._host} did not end within {deadline:g} s") from error
+        finally:
+            program.close()
+
+    def open(self, command: str, deadline: float = 30.0) -> Stream:
+        """See Connection.open."""
+        return self._start(command, time.monotonic() + deadline, deadline, keep=STDERR_KEPT)
+
+    def tunnel(self, host: str, port: int, deadline: float) -> socket.socket:
+        """See Connection.tunnel."""
+        target = f"{host} port {port}"
+        try:
+            channel = self._open_channel("direct-tcpip", deadline, (host, port))
+        except paramiko.ChannelException as error:
+            if error.code == _PROHIBITED:
+                raise ForwardingForbidden(
+                    f"sshd on {self._host} forbids forwarding to {target}",
+                    "AllowTcpForwarding and PermitOpen in sshd_config",
+                ) from error
+            raise TargetRefused(f"{target} does not accept a connection from {self._host}") from error
+        except CommandTimeout as error:
+            raise CommandTimeout(f"{target} does not answer {self._host} within {deadline:g} s") from error
+        return joined(channel, deadline)
+
+    def close(self) -> None:
+        """See Connection.close."""
+        with suppress(Exception):
+            end(self._transport, self._stream)
+        _close_all(self._closing)
+
+    def _start(self, command: str, until: float, deadline: float, keep: int | None = None) -> _Program:
+        try:
+            channel = self._open_channel("session", until - time.monotonic())
+        except paramiko.ChannelException as error:
+            raise SessionRefused(
+                f"sshd on {self._host} opens no further session on this login", "raise MaxSessions in its sshd_config"
+            ) from error
+        except CommandTimeout as error:
+            raise CommandTimeout(f"{self._host} does not answer within {deadline:g} s") from error
+        program = _Program(channel, self._host, keep)
+        program.start(command)
+        return program
+
+    def _open_channel(
+        self, kind: Literal["session", "direct-tcpip"], deadline: float, target: tuple[str, int] = ("", 0)
+    ) -> paramiko.Channel:
+        """A channel. Raises ChannelException as sshd answered, CommandTimeout, ConnectionLost."""
+        until = time.monotonic() + deadline
+        if not self._opening.acquire(timeout=max(deadline, 0)):
+            raise CommandTimeout(f"{self._host} is busy opening channels")
+        try:
+            self._transport.get_exception()  # a stale one is not ours
+            return self._transport.open_channel(
+                kind, target, ("127.0.0.1", 0), timeout=max(until - time.monotonic(), 0.001)
+            )
+        except paramiko.ChannelException:
+            raise
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if self._transport.is_active() and "Timeout" in str(error):
+                raise CommandTimeout(f"{self._host} does not answer") from error
+            raise ConnectionLost(
+                f"the connection to {self._host} is lost ({str(error) or type(error).__name__})"
+            ) from error
+        finally:
+            self._opening.release()
+
+
+class _Program:
+    """One command on the node: the Stream of the seam, and what `run` stands on.
+
+    Standard error is always drained, so that a program that writes much of it cannot stand still.
+    """
+
+    def __init__(self, channel: paramiko.Channel, host: str, keep: int | None) -> None:
+        self._channel = channel
+        self._host = host
+        self._keep = keep
+        self._stderr = bytearray()
+        self._drain = threading.Thread(target=self._drain_stderr, name="stderr", daemon=True)
+
+    def start(self, command: str) -> None:
+        try:
+            self._channel.exec_command(command)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            self._channel.close()
+            if self._channel.get_transport().is_active():
+                raise SessionRefused(f"sshd on {self._host} runs no command for this user") from error
+            raise self._lost() from error
+        self._drain.start()
+
+    def send(self, data: bytes) -> None:
+        """See Stream.send."""
+        try:
+            self._channel.sendall(data)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise self._lost() from error
+
+    def feed(self, data: bytes) -> None:
+        """Send all of data and end the input; a program that reads only part of it is its own affair."""
+        with suppress(ConnectionLost):
+            self.send(data)
+            self.finish_input()
+
+    def finish_input(self) -> None:
+        """End of file on its standard input."""
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.shutdown_write()
+
+    def receive(self, deadline: float) -> bytes:
+        """See Stream.receive."""
+        self._channel.settimeout(max(deadline, 0.001))
+        try:
+            data = self._channel.recv(CHUNK)
+        except TimeoutError as error:
+            raise CommandTimeout(f"nothing came from {self._host} in time") from error
+        if not data and not self._channel.eof_received:
+            raise self._lost()
+        return data
+
+    def wait(self, deadline: float) -> int:
+        """Its exit status. Raises CommandTimeout, ConnectionLost: a program without one has not answered."""
+        until = time.monotonic() + deadline
+        if not self._channel.status_event.wait(max(deadline, 0.001)):
+            raise CommandTimeout(f"{self._host} sent no exit status in time")
+        self._drain.join(max(until - time.monotonic(), 0.001))
+        status = self.exit_status()
+        if status is None:
+            if self._channel.get_transport().is_active():
+                raise ConnectionLost(f"a signal ended the command on {self._host}")
+            raise self._lost()
+        return status
+
+    def stderr(self) -> bytes:
+        """See Stream.stderr."""
+        return bytes(self._stderr)
+
+    def exit_status(self) -> int | None:
+        """See Stream.exit_status."""
+        if not self._channel.exit_status_ready() or self._channel.exit_status == -1:
+            return None
+        return self._channel.exit_status
+
+    def close(self) -> None:
+        """See Stream.close."""
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.close()
+
+    def _drain_stderr(self) -> None:
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            while data := self._channel.recv_stderr(CHUNK):
+                room = len(data) if self._keep is None else max(self._keep - len(self._stderr), 0)
+                self._stderr += data[:room]
+
+    def _lost(self) -> ConnectionLost:
+        return ConnectionLost(f"the connection to {self._host} was lost while a command ran")
+
+
+def _brief(command: str) -> str:
+    """A command's first word, for a message: the rest may hold anything."""
+    return f"`{command.split(None, 1)[0] if command.split() else command}`"
