@@ -57,6 +57,7 @@ def check(
         if other is not None and other.function != name:
             raise ValueError(f"check id {id} is taken by {other.function}; {name} needs one of its own")
         REGISTRY[id] = record
-        return pytest.mark.check(record)(function)
+        marked: F = pytest.mark.check(record)(function)
+        return marked
 
     return register

@@ -1,0 +1,241 @@
+"""The command line: our options, and testinfra's. What can't be honoured is refused, never ignored."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from pathlib import Path
+
+import msgspec
+import pytest
+
+ABOUT = (
+    "preflight for Elasticsearch's S3 snapshots: pytest --hosts=es-1,es-2,es-3. "
+    "Login to Elasticsearch: ES_PREFLIGHT_API_KEY, or ES_PREFLIGHT_USER with ES_PREFLIGHT_PASSWORD_FILE. "
+    "Any option may also stand in PYTEST_ADDOPTS."
+)
+
+
+class Choices(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of a run, checked. Timeouts in seconds."""
+
+    hosts: str | None = None
+    inventory: Path | None = None
+    ssh_config: Path | None = None
+    ssh_identity_file: Path | None = None
+    sudo: bool = False
+    sudo_user: str | None = None
+    connect_timeout: float = 5.0
+    command_timeout: float = 30.0
+    verify_timeout: float = 180.0
+    insecure_host_keys: bool = False
+    reference: str | None = None
+    complete: bool = False
+    read_only: bool = False
+    fail_on_warning: bool = False
+    es_url: str | None = None
+    es_ca: Path | None = None
+    waivers: Path | None = None
+    facts: Path | None = None
+    reports: Path = Path("reports")
+
+    @property
+    def ssh(self) -> str:
+        """What stands between "ssh" and the host in a command that we print."""
+        words: list[str] = []
+        if self.ssh_config:
+            words += ["-F", str(self.ssh_config)]
+        if self.ssh_identity_file:
+            words += ["-i", str(self.ssh_identity_file)]
+        return shlex.join(words)
+
+
+def add(parser: pytest.Parser) -> None:
+    """Declare our options. --hosts, --ssh-config, --ssh-identity-file, --sudo and --sudo-user are testinfra's."""
+    group = parser.getgroup("preflight", ABOUT)
+    option = group.addoption
+    option(
+        "--inventory",
+        metavar="FILE",
+        help="nodes and groups in Ansible's YAML layout, for names in --hosts (default: none)",
+    )
+    for name, default, what in (
+        ("connect", 5.0, "until a node answers and its SSH login is done"),
+        ("command", 30.0, "for each answer of a node and of Elasticsearch"),
+        ("verify", 180.0, "for _verify of one repository"),
+    ):
+        option(
+            f"--{name}-timeout",
+            metavar="SECONDS",
+            type=float,
+            default=default,
+            help=f"seconds {what} (default: {default:g})",
+        )
+    option(
+        "--insecure-host-keys",
+        action="store_true",
+        help="accept any SSH host key; the report says so (default: known_hosts decides)",
+    )
+    option(
+        "--reference",
+        metavar="NODE",
+        help="the node whose routes the others must match (default: what a strict majority has in common)",
+    )
+    option(
+        "--complete",
+        action="store_true",
+        help="fail where a member of the cluster was not given (default: a note says so)",
+    )
+    option(
+        "--read-only",
+        action="store_true",
+        help="write nothing to any bucket: no _verify, snapshots stay unproven (default: _verify writes its markers)",
+    )
+    option(
+        "--fail-on",
+        choices=("warning",),
+        help="exit 1 on warnings as well as on failures (default: failures only)",
+    )
+    option("--es-url", metavar="URL", help="ask Elasticsearch here (default: on each node, through its SSH connection)")
+    option(
+        "--es-ca",
+        metavar="FILE",
+        help="CA of Elasticsearch's HTTP certificate (default: the one each node's configuration names)",
+    )
+    option("--waivers", metavar="FILE", help="accepted failures (default: waivers.yml where there is one)")
+    option("--facts", metavar="FILE", help="judge a recorded facts.json again; no connection is made (default: none)")
+    option(
+        "--list-checks",
+        action="store_true",
+        help="print id, severity, needs, writes and title of every check, and exit",
+    )
+    option(
+        "--reports",
+        metavar="DIR",
+        default="reports",
+        help="where each run gets a directory of its own (default: reports)",
+    )
+
+
+def read(config: pytest.Config) -> Choices:
+    """The options of this run. Raises pytest.UsageError naming the option to change."""
+    option = config.option
+    _refuse_unsupported(config)
+    extra = _extra_arguments(option.ssh_extra_args)
+    choices = Choices(
+        hosts=option.hosts,
+        inventory=_file(option.inventory, "--inventory"),
+        ssh_config=_one(_file(option.ssh_config, "--ssh-config"), extra.config, "--ssh-config", "-F"),
+        ssh_identity_file=_one(
+            _file(option.ssh_identity_file, "--ssh-identity-file"), extra.identity, "--ssh-identity-file", "-i"
+        ),
+        sudo=option.sudo,
+        sudo_user=option.sudo_user,
+        connect_timeout=_seconds(option.connect_timeout, "--connect-timeout"),
+        command_timeout=_seconds(option.command_timeout, "--command-timeout"),
+        verify_timeout=_seconds(option.verify_timeout, "--verify-timeout"),
+        insecure_host_keys=option.insecure_host_keys,
+        reference=option.reference,
+        complete=option.complete,
+        read_only=option.read_only,
+        fail_on_warning=option.fail_on == "warning",
+        es_url=_url(option.es_url),
+        es_ca=_file(option.es_ca, "--es-ca"),
+        waivers=_file(option.waivers, "--waivers"),
+        facts=_file(option.facts, "--facts"),
+        reports=Path(option.reports).expanduser(),
+    )
+    if choices.facts:
+        _refuse_beside_facts(config)
+    return choices
+
+
+def _refuse_unsupported(config: pytest.Config) -> None:
+    option = config.option
+    if option.connection not in (None, "paramiko"):
+        raise pytest.UsageError(
+            f"--connection={option.connection} is not supported: nodes are asked over SSH, by paramiko; leave it out"
+        )
+    for given, name, instead in (
+        (option.ansible_inventory, "--ansible-inventory", "give the inventory, in YAML, as --inventory=FILE"),
+        (option.force_ansible, "--force-ansible", "nodes are asked over SSH; leave the option out"),
+        (option.nagios, "--nagios", "read the exit status or reports/latest/results.jsonl"),
+    ):
+        if given:
+            raise pytest.UsageError(f"{name} is not supported: {instead}")
+
+
+GATHERING = (
+    "hosts", "inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user",
+    "insecure_host_keys", "read_only", "es_url", "es_ca",
+)  # fmt: skip
+"""Options that say how to ask nodes; --facts asks none."""
+
+
+def _refuse_beside_facts(config: pytest.Config) -> None:
+    for name in GATHERING:
+        if getattr(config.option, name):
+            raise pytest.UsageError(
+                f"--{name.replace('_', '-')} says how to ask nodes, --facts judges recorded ones: leave one of them out"
+            )
+
+
+class _Extra(msgspec.Struct, frozen=True):
+    config: Path | None = None
+    identity: Path | None = None
+
+
+def _extra_arguments(text: str | None) -> _Extra:
+    """--ssh-extra-args as far as it can be honoured: -F FILE and -i FILE."""
+    try:
+        words = shlex.split(text or "")
+    except ValueError as error:
+        raise pytest.UsageError(f"--ssh-extra-args: {error}: close the quotes") from error
+    files: dict[str, Path | None] = {}
+    while words:
+        word = words.pop(0)
+        flag, value = word[:2], word[2:] or (words.pop(0) if words else "")
+        if flag not in ("-F", "-i"):
+            raise pytest.UsageError(
+                f"--ssh-extra-args: {word} is not supported, only -F FILE and -i FILE are; "
+                "write the setting into a file and name it by --ssh-config"
+            )
+        if not value:
+            raise pytest.UsageError(f"--ssh-extra-args: {flag} needs a file")
+        files[flag] = _file(value, f"--ssh-extra-args {flag}")
+    return _Extra(config=files.get("-F"), identity=files.get("-i"))
+
+
+def _one(option: Path | None, extra: Path | None, name: str, flag: str) -> Path | None:
+    if option and extra and option != extra:
+        raise pytest.UsageError(f"{name} and --ssh-extra-args {flag} name different files: give one of them")
+    return option or extra
+
+
+def _file(value: str | None, name: str) -> Path | None:
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "does not exist"
+        raise pytest.UsageError(f"{name}={value}: this file {what}")
+    return path
+
+
+def _seconds(value: float, name: str) -> float:
+    if not (0 < value < math.inf):
+        raise pytest.UsageError(f"{name}={value:g}: give seconds above 0")
+    return value
+
+
+def _url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    scheme, separator, rest = value.partition("://")
+    if scheme not in ("http", "https") or not separator or not rest:
+        raise pytest.UsageError("--es-url: give it as https://HOST:PORT")
+    if "@" in rest.split("/")[0]:
+        raise pytest.UsageError(
+            "--es-url: leave user and password out of it and set ES_PREFLIGHT_USER and ES_PREFLIGHT_PASSWORD_FILE"
+        )
+    return value

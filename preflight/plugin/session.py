@@ -1,0 +1,153 @@
+"""From the command line to a run: which nodes, which waivers, which directory, and where pytest's reports go."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from .. import facts, redaction, waivers
+from . import directory
+from .options import Choices, read
+from .run import RUN, Run
+
+DEFAULT_WAIVERS = Path("waivers.yml")
+
+
+def configure(config: pytest.Config) -> Run:
+    """The run that the command line asks for. Raises pytest.UsageError."""
+    looking = only_looks(config)
+    choices = Choices() if looking and config.option.help else read(config)
+    run = Run(config=config, choices=choices, started=datetime.datetime.now(datetime.timezone.utc))
+    config.stash[RUN] = run
+    if not looking:
+        _give_nodes(run)
+    if run.active:
+        _begin(run)
+    return run
+
+
+def only_looks(config: pytest.Config) -> bool:
+    """pytest was asked to show something, not to run: no nodes are wanted then, and no report."""
+    option = config.option
+    shows = (
+        "help",
+        "collectonly",
+        "list_checks",
+        "markers",
+        "showfixtures",
+        "show_fixtures_per_test",
+        "setupplan",
+        "cacheshow",
+    )
+    return any(getattr(option, name, False) for name in shows) or bool(getattr(option, "version", 0))
+
+
+def _give_nodes(run: Run) -> None:
+    choices = run.choices
+    if choices.facts:
+        run.recorded = recorded(choices.facts, choices)
+        run.names = tuple(node.name for node in run.recorded.nodes)
+        if not run.names:
+            run.usage = f"--facts={choices.facts} records no node"
+        return
+    from ..inventory import Defaults, InventoryError, expand
+
+    defaults = Defaults(
+        ssh_config=str(choices.ssh_config) if choices.ssh_config else None,
+        identity_file=str(choices.ssh_identity_file) if choices.ssh_identity_file else None,
+        sudo=choices.sudo,
+        sudo_user=choices.sudo_user,
+    )
+    try:
+        run.nodes = expand(choices.hosts, choices.inventory, defaults)
+    except InventoryError as error:
+        run.usage = str(error)
+        return
+    run.names = tuple(node.name for node in run.nodes)
+    for node in run.nodes:
+        if node.password:
+            redaction.hide(node.password)
+
+
+def recorded(file: Path, choices: Choices) -> facts.Survey:
+    """The survey in --facts, judged by this run's --reference and --complete where they are given."""
+    try:
+        survey = facts.load(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise pytest.UsageError(f"--facts={file}: {error}") from error
+    options = msgspec.structs.replace(
+        survey.options,
+        reference=choices.reference or survey.options.reference,
+        complete=choices.complete or survey.options.complete,
+    )
+    return msgspec.structs.replace(survey, options=options)
+
+
+def _begin(run: Run) -> None:
+    choices = run.choices
+    if choices.reference and choices.reference not in run.names:
+        raise pytest.UsageError(f"--reference={choices.reference} is none of the given nodes: {', '.join(run.names)}")
+    run.waivers = _waivers(run)
+    redaction.hide_environment()
+    redaction.redact_logs()
+    if run.worker:
+        given = run.config.workerinput["preflight"]  # type: ignore[attr-defined]
+        run.directory = directory.RunDirectory(Path(given["directory"]))
+        run.started = datetime.datetime.fromisoformat(given["started"])
+        return
+    _check_login(run)
+    os.umask(0o077)
+    try:
+        run.directory = directory.create(choices.reports, run.started)
+    except OSError as error:
+        raise pytest.UsageError(
+            f"--reports={choices.reports}: cannot make a directory there: {error.strerror}"
+        ) from error
+    option = run.config.option
+    if getattr(option, "htmlpath", None) is None:
+        option.htmlpath = str(run.directory.page)
+        option.self_contained_html = True
+    if option.xmlpath is None:
+        option.xmlpath = str(run.directory.junit)
+    run.signals.install()
+
+
+def _waivers(run: Run) -> waivers.Waivers:
+    file = run.choices.waivers or DEFAULT_WAIVERS
+    if not run.choices.waivers and not file.is_file():
+        return waivers.NONE
+    try:
+        return waivers.load(file, run.started.date())
+    except waivers.WaiverError as error:
+        raise pytest.UsageError(str(error)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise pytest.UsageError(f"--waivers={file}: {error}") from error
+
+
+def _check_login(run: Run) -> None:
+    """A login that can't be read is said before anything is asked, and its secret is masked from here on."""
+    if run.recorded is not None:
+        return
+    from ..elastic import credentials
+
+    try:
+        login = credentials(os.environ)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+    for secret in (login.api_key, login.password) if login else ():
+        if secret:
+            redaction.hide(secret)
+
+
+def brief_worker(run: Run, worker: Any) -> None:
+    """Tell an xdist worker, before it starts, which directory its controller has made."""
+    if run.directory is not None:
+        worker.workerinput["preflight"] = {
+            "directory": str(run.directory.path.absolute()),
+            "started": run.started.isoformat(),
+        }
