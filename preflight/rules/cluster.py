@@ -14,7 +14,8 @@ def membership(survey: Survey, node: NodeFacts) -> Finding | None:
     if isinstance(node.view, Unknown):
         if node.process is None:
             return Finding(observed=f"no Elasticsearch process runs on {node.name}", expected=MEMBER)
-        members.cluster_of(survey, node)  # says why it could not be asked
+        if not node.view.blocked and survey.options.elasticsearch_login is None:
+            raise CouldNotCheck("no Elasticsearch login was given", members.LOGIN)
     view = known(node.view)
     if view.master_id is None:
         return Finding(observed=f"{node.name} sees no elected master", expected=MEMBER)
@@ -63,7 +64,7 @@ def not_given(survey: Survey) -> tuple[Member, ...]:
 
 
 def complete(survey: Survey, node: NodeFacts) -> Finding | None:
-    """None where every member of the node's cluster was given. Said once a cluster, by the node it was asked through.
+    """None where every member of the node's cluster was given. Said once a cluster, by its first given node.
 
     A given node whose own view is unknown may be one of the members that seem not given: could not check then.
     """
@@ -73,8 +74,9 @@ def complete(survey: Survey, node: NodeFacts) -> Finding | None:
     missing = [member for member in cluster.members if survey.given(member.id) is None]
     if not missing:
         return None
-    if node.name != cluster.asked:
-        raise NotApplicable(f"said once for the cluster, by {cluster.asked}")
+    speaker = next((n.name for n in survey.nodes if members.uuid_of(survey, n) == cluster.uuid), node.name)
+    if node.name != speaker:
+        raise NotApplicable(f"said once for the cluster, by {speaker}")
     unseen = [n.name for n in survey.nodes if isinstance(n.view, Unknown)]
     if len(unseen) >= len(missing):
         maybe = members.listed([m.name for m in missing])

@@ -16,19 +16,27 @@ LOGIN = (
 
 
 def cluster_of(survey: Survey, node: NodeFacts) -> Cluster:
-    """The cluster the node sees itself in. Raises CouldNotCheck where its view or that cluster is unknown."""
-    if isinstance(node.view, Unknown) and not node.view.blocked and survey.options.elasticsearch_login is None:
-        raise CouldNotCheck("no Elasticsearch login was given", LOGIN)
-    view = known(node.view)
+    """The cluster the node sees itself in; for a node that could not say, the only one that was seen.
+
+    Raises CouldNotCheck where there is none such.
+    """
+    if isinstance(node.view, Unknown):
+        if not node.view.blocked:
+            if len(survey.clusters) == 1:
+                return survey.clusters[0]
+            if survey.options.elasticsearch_login is None:
+                raise CouldNotCheck("no Elasticsearch login was given", LOGIN)
+        known(node.view)
     cluster = survey.cluster_of(node)
     if cluster is None:
-        raise CouldNotCheck(f"none of the given nodes could say who the members of {view.cluster_name} are")
+        raise CouldNotCheck("none of the given nodes could say who the members of its cluster are")
     return cluster
 
 
 def member_of(survey: Survey, node: NodeFacts) -> Member:
     """The member this node is. Raises CouldNotCheck where unknown or where the cluster does not list it."""
     cluster = cluster_of(survey, node)
+    known(node.view)
     member = survey.member_of(node)
     if member is None:
         raise CouldNotCheck(f"{cluster.name} does not list this node as a member (asked through {cluster.asked})")
@@ -36,21 +44,22 @@ def member_of(survey: Survey, node: NodeFacts) -> Member:
 
 
 def companions(survey: Survey, node: NodeFacts) -> tuple[NodeFacts, ...]:
-    """The other given nodes that this one may be compared with: those of its own cluster.
+    """The other given nodes that this one may be compared with: those not known to be of another cluster.
 
-    Without a login for Elasticsearch nobody can tell clusters apart; the given nodes are then taken as one.
-    Raises CouldNotCheck where this node's cluster is unknown although there was a login.
+    Where one cluster was seen, or none (no login for Elasticsearch), a node that could not say belongs with the rest.
+    Raises CouldNotCheck where this node's cluster cannot be told among several.
     """
-    if isinstance(node.view, Unknown):
-        if node.view.blocked or survey.options.elasticsearch_login is not None:
-            known(node.view)
-        return tuple(other for other in survey.nodes if other.name != node.name)
-    uuid = node.view.cluster_uuid
-    return tuple(
-        other
-        for other in survey.nodes
-        if other.name != node.name and not isinstance(other.view, Unknown) and other.view.cluster_uuid == uuid
-    )
+    own = uuid_of(survey, node)
+    if own is None and len(survey.clusters) > 1:
+        known(node.view)
+    return tuple(n for n in survey.nodes if n.name != node.name and uuid_of(survey, n) == own)
+
+
+def uuid_of(survey: Survey, node: NodeFacts) -> str | None:
+    """Uuid of the cluster a node belongs to: its own view's, else that of the only cluster seen; None where unknown."""
+    if not isinstance(node.view, Unknown):
+        return node.view.cluster_uuid
+    return survey.clusters[0].uuid if len(survey.clusters) == 1 else None
 
 
 def repositories(survey: Survey, node: NodeFacts) -> tuple[Repository, ...]:
@@ -71,9 +80,20 @@ def uses_repositories(member: Member) -> bool:
     return holds_data or ("master" in member.roles and "voting_only" not in member.roles)
 
 
-def require_user(member: Member) -> None:
-    """Raises NotApplicable for a member that never reads or writes a snapshot."""
-    if not uses_repositories(member):
+def version_of(survey: Survey, node: NodeFacts) -> str:
+    """The node's Elasticsearch version: as it runs, else as installed. Raises CouldNotCheck."""
+    member = survey.member_of(node)
+    if member is not None:
+        return member.version
+    install = known(node.install)
+    if install is None or install.version is None:
+        raise CouldNotCheck(f"which version of Elasticsearch {node.name} has could not be read")
+    return install.version
+
+
+def require_user(member: Member | None) -> None:
+    """Raises NotApplicable for a member that never reads or writes a snapshot; an unknown one counts as a user."""
+    if member is not None and not uses_repositories(member):
         roles = ", ".join(member.roles) or "coordinating only"
         raise NotApplicable(f"this node never reads or writes snapshots (roles: {roles})")
 

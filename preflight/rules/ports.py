@@ -5,18 +5,22 @@ from __future__ import annotations
 import ipaddress
 from typing import Literal
 
-from ..facts import CouldNotCheck, Dial, Member, NodeFacts, Survey, known
+from ..facts import CouldNotCheck, Dial, Member, NodeFacts, Process, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import members
 
 Port = Literal["transport", "http"]
+DEFAULTS: dict[Port, int] = {"transport": 9300, "http": 9200}
+"""First port of the hundred that Elasticsearch tries by itself."""
 
 
 def transport(survey: Survey, node: NodeFacts) -> Finding | None:
     """None where every other member's transport opens from this node."""
-    member = members.member_of(survey, node)
-    others = _others(survey, node, member)
-    hidden = [m for m in (member, *others) if is_loopback(m.transport)]
+    if _assumed(survey, node):
+        return _guessed(survey, node, "transport")
+    member = survey.member_of(node)
+    others = _others(survey, node)
+    hidden = [m for m in ((member, *others) if member else others) if is_loopback(m.transport)]
     bad = [
         f"{members.title(survey, m.id)} publishes its transport on {m.transport}: no other host can reach it"
         for m in hidden
@@ -26,7 +30,9 @@ def transport(survey: Survey, node: NodeFacts) -> Finding | None:
 
 def http(survey: Survey, node: NodeFacts) -> Finding | None:
     """None where HTTP of every other member that offers it beyond its own host opens from this node."""
-    others = _others(survey, node, members.member_of(survey, node))
+    if _assumed(survey, node):
+        return _guessed(survey, node, "http")
+    others = _others(survey, node)
     offered = [m for m in others if m.http is not None and not is_loopback(m.http)]
     if not offered:
         raise NotApplicable("no other member publishes HTTP on an address other hosts can reach")
@@ -34,8 +40,8 @@ def http(survey: Survey, node: NodeFacts) -> Finding | None:
 
 
 def failing(survey: Survey, node: NodeFacts, port: Port) -> tuple[Dial, ...]:
-    """This node's dials to other members' published addresses that did not open. Raises CouldNotCheck."""
-    own = members.member_of(survey, node).id
+    """This node's dials to other members' addresses that did not open. Raises CouldNotCheck."""
+    own = None if isinstance(node.view, Unknown) else node.view.node_id
     return tuple(
         d
         for d in known(node.dials)
@@ -60,8 +66,37 @@ def is_loopback(target: str) -> bool:
         return host == "localhost"
 
 
-def _others(survey: Survey, node: NodeFacts, member: Member) -> tuple[Member, ...]:
-    others = tuple(m for m in members.cluster_of(survey, node).members if m.id != member.id)
+def _assumed(survey: Survey, node: NodeFacts) -> bool:
+    """True where no cluster could be asked and the survey dialled the given nodes at assumed ports."""
+    return not survey.clusters and not isinstance(node.dials, Unknown) and any(d.assumed for d in node.dials)
+
+
+def _guessed(survey: Survey, node: NodeFacts, port: Port) -> Finding | None:
+    """An assumed address that does not open is worth a look, no more: the member may publish another one."""
+    bad = [d for d in failing(survey, node, port) if not _kept_local(survey.node(d.member), port)]
+    if not bad:
+        return None
+    peers = members.listed([d.member for d in bad])
+    return Finding(
+        observed=f"{node.name} does not reach {port} of {peers} at the assumed address",
+        expected=f"{port} of every given node opens from {node.name}",
+        details=tuple(words(survey, d) for d in bad),
+        warning=True,
+    )
+
+
+def _kept_local(peer: NodeFacts, port: Port) -> bool:
+    """True where the peer listens, but for this port on loopback only."""
+    if not isinstance(peer.process, Process) or not peer.process.listeners:
+        return False
+    first = DEFAULTS[port]
+    ours = [x for x in peer.process.listeners if first <= int(x.rpartition(":")[2]) < first + 100]
+    return bool(ours) and all(is_loopback(x) for x in ours)
+
+
+def _others(survey: Survey, node: NodeFacts) -> tuple[Member, ...]:
+    own = None if isinstance(node.view, Unknown) else node.view.node_id
+    others = tuple(m for m in members.cluster_of(survey, node).members if m.id != own)
     if not others:
         raise NotApplicable("the cluster has no other member to reach")
     return others

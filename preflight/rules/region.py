@@ -19,11 +19,12 @@ def judged(survey: Survey, node: NodeFacts) -> tuple[Repository, ...]:
     Raises CouldNotCheck; NotApplicable where there is none: no S3 repository, none on AWS, a version without the
     setting, a node that never touches snapshots.
     """
-    member = members.member_of(survey, node)
+    member = survey.member_of(node)
     repositories = members.repositories(survey, node)
     members.require_user(member)
-    if not versions.line(member.version).region_setting:
-        raise NotApplicable(f"Elasticsearch {member.version} has no region setting; its AWS SDK finds the bucket's")
+    version = members.version_of(survey, node)
+    if not versions.line(version).region_setting:
+        raise NotApplicable(f"Elasticsearch {version} has no region setting; its AWS SDK finds the bucket's")
     found = tuple(r for r in repositories if s3.endpoint(node, member, r).aws)
     if not found:
         raise NotApplicable("no S3 repository of this cluster goes to AWS")
@@ -36,13 +37,16 @@ def used(survey: Survey, node: NodeFacts, repository: Repository) -> tuple[str |
     (None, "bucket") where the AWS SDK asks S3 itself and needs none; (None, None) where nothing gives one.
     Raises CouldNotCheck where what would give it could not be seen.
     """
-    member = members.member_of(survey, node)
+    member = survey.member_of(node)
+    if member is None:
+        known(node.config)
     endpoint = s3.endpoint(node, member, repository)
     if endpoint.source in ("repository", "client", "endpoint"):
         return endpoint.region, endpoint.source
-    if versions.line(member.version).unset_region == "bucket":
+    if versions.line(members.version_of(survey, node)).unset_region == "bucket":
         return None, "bucket"
-    known(node.process)
+    if known(node.process) is None:
+        raise CouldNotCheck("no setting gives the region, and what a start would give is unknown while nothing runs")
     if endpoint.source in ("-Daws.region", "AWS_REGION"):
         return endpoint.region, endpoint.source
     known(node.imds)
@@ -106,7 +110,7 @@ def _others(survey: Survey, node: NodeFacts, repository: Repository) -> dict[str
     found = {}
     for other in members.companions(survey, node):
         try:
-            members.require_user(members.member_of(survey, other))
+            members.require_user(survey.member_of(other))
             region, _ = used(survey, other, repository)
         except (CouldNotCheck, NotApplicable):
             continue  # its own check says so

@@ -16,7 +16,7 @@ def needed(survey: Survey, node: NodeFacts) -> None:
     Where Elasticsearch could not be asked, the role counts as needed.
     """
     try:
-        member = members.member_of(survey, node)
+        member = survey.member_of(node)
         repositories = members.repositories(survey, node)
     except CouldNotCheck:
         return

@@ -1,0 +1,265 @@
+"""ROUTE: the routes that this node's traffic takes, compared with the reference node's.
+
+What the kernel chooses counts (`ip route get`), not the table: a host route nobody uses is no difference. Chosen routes
+are compared by what they are (NEAR, "through …", blackhole …), so that three nodes in three subnets are alike.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+import msgspec
+
+from ..facts import ChosenPath, CouldNotCheck, NodeFacts, Routing, Survey, Unknown, known
+from ..judgement import Finding, NotApplicable
+from . import members, tables
+
+DEAD = ("blackhole", "unreachable", "prohibit", "none")
+"""Kinds of chosen path that lead nowhere."""
+
+NEAR = "its own subnet or its subnet's gateway"
+
+Shape = tuple[tuple[str, tuple[str, ...]], ...]
+"""What a node's traffic takes: (subject, the ways it goes), subject being "S3 (REPOSITORY)", "IMDS" or "its peers"."""
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """One node's chosen routes beside the reference's.
+
+    reference: its name, None where no strict majority exists; against: the node compared with in either case
+    differs: (subject, own ways, the other's)
+    """
+
+    reference: str | None
+    against: str
+    differs: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
+
+
+def way(path: ChosenPath, routing: Routing) -> str:
+    """How a path leaves the host, in words that mean the same on every host."""
+    if path.kind in DEAD:
+        return path.kind
+    if path.purpose == "imds" and path.kind in ("local", "on-link"):
+        return NEAR
+    if path.kind == "local":
+        return "the host itself"
+    if path.kind == "on-link":
+        try:
+            target = ipaddress.ip_address(path.target)
+        except ValueError:
+            return NEAR
+        own = any(target.version == n.version and target in n for n in tables.subnets(routing))
+        return NEAR if own else "directly, though outside its own subnets"
+    through = tables.spoken(path.gateway or "", routing)
+    return NEAR if through == tables.GATEWAY else f"through {through}"
+
+
+def shape(survey: Survey, node: NodeFacts) -> Shape:
+    """What the node's traffic takes, by subject. Raises CouldNotCheck."""
+    routing = known(node.routing)
+    own = None if isinstance(node.view, Unknown) else f"peer:{node.view.node_id}"
+    proxied = proxied_repositories(survey, node)
+    ways: dict[str, set[str]] = {}
+    for path in known(node.paths):
+        if path.purpose == own or path.purpose.partition(":")[2] in proxied:
+            continue
+        found = way(path, routing)
+        if path.purpose.startswith("peer:") and found == "the host itself":
+            continue  # a second node on the same host
+        ways.setdefault(subject(path.purpose), set()).add(found)
+    return tuple((name, tuple(sorted(found))) for name, found in sorted(ways.items()))
+
+
+def subject(purpose: str) -> str:
+    """A path's purpose in words."""
+    kind, _, name = purpose.partition(":")
+    return {"s3": f"S3 ({name})", "imds": "IMDS", "peer": "its peers"}.get(kind, purpose)
+
+
+def proxied_repositories(survey: Survey, node: NodeFacts) -> frozenset[str]:
+    """S3 repositories whose client goes through a proxy on this node: its own path to S3 then carries nothing."""
+    try:
+        repositories = members.repositories(survey, node)
+    except (CouldNotCheck, NotApplicable):
+        return frozenset()
+    if isinstance(node.config, Unknown):
+        return frozenset()
+    names = node.config.names
+    return frozenset(r.name for r in repositories if f"s3.client.{r.client}.proxy.host" in names)
+
+
+def compared(survey: Survey, node: NodeFacts) -> Compared:
+    """This node's chosen routes beside the reference's, or beside another's where there is no majority.
+
+    Raises CouldNotCheck; NotApplicable where there is no other node to compare with.
+    """
+    own = shape(survey, node)
+    shapes = {node.name: own}
+    for other in members.companions(survey, node):
+        try:
+            shapes[other.name] = shape(survey, other)
+        except CouldNotCheck:
+            continue
+    chosen = survey.options.reference
+    if chosen is not None:
+        return _beside(own, _reference_shape(survey, node, shapes, chosen), chosen)
+    if len(shapes) < 2:
+        raise NotApplicable("no other surveyed node of this cluster to compare with")
+    alike = _alike(shapes)
+    usual = members.majority(alike)
+    if usual is not None:
+        # A node of the majority is shown beside another one of it, never beside itself.
+        usual = next(name for name, found in alike.items() if found == alike[usual] and name != node.name)
+        return _beside(own, shapes[usual], usual)
+    against = next(name for name, other in shapes.items() if name != node.name and other != own)
+    found = _beside(own, shapes[against], against)
+    return msgspec.structs.replace(found, reference=None)
+
+
+def _reference_shape(survey: Survey, node: NodeFacts, shapes: dict[str, Shape], chosen: str) -> Shape:
+    if chosen == node.name:
+        raise NotApplicable("this is the reference node")
+    if chosen in shapes:
+        return shapes[chosen]
+    reference = next((n for n in survey.nodes if n.name == chosen), None)
+    if reference is None:
+        raise CouldNotCheck(f"--reference={chosen} is none of the given nodes", "name one of --hosts")
+    if all(n.name != chosen for n in members.companions(survey, node)):
+        raise NotApplicable(f"the reference node {chosen} is in another cluster")
+    shape(survey, reference)  # raises with the reason
+    raise CouldNotCheck(f"the reference node {chosen} could not be surveyed")
+
+
+def _alike(shapes: dict[str, Shape]) -> dict[str, Shape]:
+    """Without subjects that some node lacks (a member left, one repository is not known to all)."""
+    common = set.intersection(*({name for name, _ in found} for found in shapes.values()))
+    return {node: tuple(row for row in found if row[0] in common) for node, found in shapes.items()}
+
+
+def _beside(own: Shape, theirs: Shape, reference: str) -> Compared:
+    other = dict(theirs)
+    return Compared(
+        reference=reference,
+        against=reference,
+        differs=tuple((name, ways, other[name]) for name, ways in own if name in other and other[name] != ways),
+    )
+
+
+def taken(survey: Survey, node: NodeFacts) -> Finding | None:
+    """None where the routes that traffic takes are the reference's and lead somewhere.
+
+    Without a strict majority or --reference a difference is a warning: nobody can say which of two nodes is right.
+    """
+    own = shape(survey, node)
+    dead = [
+        f"the route to {name} is {kind}"
+        for name, ways in own
+        for kind in ways
+        if kind in DEAD and name != "IMDS"  # switching IMDS off by a route is a known hardening; ROLE-1 judges it
+    ]
+    try:
+        beside = compared(survey, node)
+    except (NotApplicable, CouldNotCheck):
+        if not dead:
+            raise
+        return Finding(observed="; ".join(dead), expected="a route that leads there")
+    if not dead and not beside.differs:
+        return None
+    words = dead + [
+        f"{name} goes through {_ways(ways)}; {beside.against}'s through {_ways(others)}"
+        for name, ways, others in beside.differs
+    ]
+    return Finding(
+        observed="; ".join(words),
+        expected=f"as on {beside.against}" + ("" if beside.reference else ", or the other way round: no majority"),
+        details=_diff(survey, node, beside.against),
+        warning=not dead and beside.reference is None,
+    )
+
+
+def _ways(ways: tuple[str, ...]) -> str:
+    return members.listed([text.removeprefix("through ") for text in ways])
+
+
+def _diff(survey: Survey, node: NodeFacts, against: str, unless: tuple[str, ...] = ()) -> tuple[str, ...]:
+    theirs = survey.node(against).routing
+    if isinstance(theirs, Unknown) or isinstance(node.routing, Unknown):
+        return ()
+    return tables.diff(node.routing, theirs, node.name, against, unless)
+
+
+def rest(survey: Survey, node: NodeFacts) -> Finding | None:
+    """None where everything else in the routing tables is the reference's too; a warning otherwise.
+
+    Routes for destinations whose chosen path differs are ROUTE-1's and not repeated.
+    """
+    own = known(node.routing)
+    tables_of = {node.name: own}
+    tables_of.update(
+        {n.name: n.routing for n in members.companions(survey, node) if not isinstance(n.routing, Unknown)}
+    )
+    chosen = survey.options.reference
+    if chosen == node.name:
+        raise NotApplicable("this is the reference node")
+    if chosen is not None and chosen not in tables_of:
+        raise CouldNotCheck(f"the routing table of the reference node {chosen} is unknown")
+    if len(tables_of) < 2:
+        raise NotApplicable("no other surveyed node of this cluster to compare with")
+    every = frozenset(subnet for routing in tables_of.values() for subnet in tables.subnets(routing))
+    said = {name: frozenset(tables.lines(routing, every)) for name, routing in tables_of.items()}
+    against = chosen or members.majority(said)
+    majority = against is not None
+    if against is None:
+        against = next(name for name, text in said.items() if name != node.name and text != said[node.name])
+    if said[against] == said[node.name]:
+        return None
+    difference = _diff(survey, node, against, _judged_targets(survey, node, against))
+    if not difference:
+        return None
+    changed = [text for text in difference[2:] if text[:1] in "+-"]
+    return Finding(
+        observed=f"{len(changed)} lines of the routing tables differ from {against}'s",
+        expected=f"the same tables as {against}" + ("" if majority else ", or the other way round: no majority"),
+        details=difference,
+        warning=True,
+    )
+
+
+def _judged_targets(survey: Survey, node: NodeFacts, against: str) -> tuple[str, ...]:
+    """Addresses whose chosen path differs between the two nodes."""
+    other = survey.node(against)
+    try:
+        theirs = dict(shape(survey, other))
+        ours = dict(shape(survey, node))
+    except CouldNotCheck:
+        return ()
+    names = {name for name, ways in ours.items() if theirs.get(name, ways) != ways}
+    return tuple(
+        {
+            path.target
+            for paths in (node.paths, other.paths)
+            if not isinstance(paths, Unknown)
+            for path in paths
+            if subject(path.purpose) in names and _is_address(path.target)
+        }
+    )
+
+
+def own_table_matches(survey: Survey, node: NodeFacts) -> str | None:
+    """Name of the reference where the routes this node's traffic takes are its; None where they differ.
+
+    Raises CouldNotCheck, NotApplicable where there is nothing to compare with.
+    """
+    beside = compared(survey, node)
+    if beside.reference is None:
+        raise NotApplicable("no two nodes agree on their routes")
+    dead = any(kind in DEAD for name, ways in shape(survey, node) if name != "IMDS" for kind in ways)
+    return None if beside.differs or dead else beside.reference
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

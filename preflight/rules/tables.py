@@ -1,0 +1,156 @@
+"""A routing table in words that mean the same on every host: own addresses, subnets and gateways by their part.
+
+`198.18.0.1` on one node and `198.18.5.1` on another are both "its subnet's gateway"; what only the local host or a DHCP
+lease decides (container bridges, metrics, source addresses, expiring and link-local routes) is left out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Iterable
+
+from ..facts import Route, Routing
+
+NOISE = re.compile(r"(docker|br-|veth|virbr|cni|flannel|cali|cilium|lxc|lxd|podman|kube|weave|tunl|vxlan|nodelocaldns)")
+"""Devices that container engines make; how many there are depends on what runs today."""
+
+GATEWAY = "its subnet's gateway"
+SUBNET = "its own subnet"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def subnets(routing: Routing) -> tuple[Network, ...]:
+    """The subnets of the host's global addresses, container bridges left out."""
+    return tuple(
+        ipaddress.ip_interface(f"{a.address}/{a.prefix}").network
+        for a in routing.addresses
+        if a.scope == "global" and not NOISE.match(a.device)
+    )
+
+
+def spoken(address: str, routing: Routing) -> str:
+    """An address by its part on this host: "its own address", its subnet's gateway or another host of it, else itself.
+
+    The gateway is the subnet's first address, as in every EC2 subnet; IPv6 routers show a link-local one.
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if found.version == 6 and found.is_link_local:
+        return GATEWAY
+    if address in {a.address for a in routing.addresses}:
+        return "its own address"
+    for subnet in subnets(routing):
+        if found.version == subnet.version and found in subnet:
+            number = int(found) - int(subnet.network_address)
+            return GATEWAY if number == 1 else f"host {number} of {SUBNET}"
+    return address
+
+
+def line(route: Route, routing: Routing, peers: frozenset[Network] = frozenset()) -> str | None:
+    """The route in words; None for one that says nothing about how this host differs from another.
+
+    peers: subnets of the hosts it is compared with, each of which has its own instead
+    """
+    if _local_matter(route):
+        return None
+    destination = route.destination
+    if destination != "default":
+        network = ipaddress.ip_network(destination, strict=False)
+        if network in subnets(routing):
+            destination = SUBNET
+        elif network in peers:
+            destination = "a peer's subnet"
+        elif network.num_addresses == 1:
+            destination = spoken(str(network.network_address), routing)
+    parts = [] if route.kind == "unicast" else [route.kind]
+    parts.append(destination)
+    if route.gateway:
+        parts.append(f"via {spoken(route.gateway, routing)}")
+    if route.table != "main":
+        parts.append("in a policy table")
+    return " ".join(parts) if route.family == "inet" else " ".join(("inet6", *parts))
+
+
+def _local_matter(route: Route) -> bool:
+    if route.table == "local" or route.kind in ("local", "broadcast", "anycast", "multicast"):
+        return True
+    if route.device and NOISE.match(route.device):
+        return True
+    if route.family == "inet6":
+        kernel_own = route.kind == "unreachable" and route.device == "lo"
+        if route.protocol == "ra" or kernel_own or route.destination.lower().startswith(("fe80:", "ff00:")):
+            return True
+    if route.destination == "default":
+        return False
+    network = ipaddress.ip_network(route.destination, strict=False)
+    leased_host = route.protocol == "dhcp" and network.num_addresses == 1
+    return leased_host or network.is_link_local or network.is_loopback
+
+
+def lines(routing: Routing, peers: frozenset[Network] = frozenset()) -> dict[str, tuple[Route, ...]]:
+    """Every line of the tables that is comparable, with the routes it stands for; policy rules have none."""
+    found: dict[str, tuple[Route, ...]] = {}
+    for route in routing.routes:
+        text = line(route, routing, peers)
+        if text is not None:
+            found[text] = (*found.get(text, ()), route)
+    for rule in routing.rules:
+        text = _rule(rule.text, routing)
+        if text is not None:
+            found.setdefault(text, ())
+    return dict(sorted(found.items()))
+
+
+def _rule(text: str, routing: Routing) -> str | None:
+    words = " ".join(text.split())
+    if re.fullmatch(r"from all lookup (local|main|default)", words):
+        return None
+    for address in sorted((a.address for a in routing.addresses), key=len, reverse=True):
+        words = re.sub(rf"(?<![\w.:]){re.escape(address)}(?:/\d+)?(?![\w.:])", "its own address", words)
+    for subnet in subnets(routing):
+        words = words.replace(str(subnet), SUBNET)
+    return "rule " + re.sub(r"lookup (?!main\b|local\b|default\b)\S+", "lookup a policy table", words)
+
+
+def written(route: Route) -> str:
+    """The route about as `ip route` prints it."""
+    parts = [route.kind] if route.kind != "unicast" else []
+    parts.append(route.destination)
+    for word, value in (("via", route.gateway), ("dev", route.device)):
+        parts.extend([word, value] if value else [])
+    if route.table != "main":
+        parts.extend(["table", route.table])
+    return " ".join(parts)
+
+
+def diff(ours: Routing, theirs: Routing, name: str, reference: str, unless: Iterable[str] = ()) -> tuple[str, ...]:
+    """A unified diff from the reference's tables to this node's, empty where they say the same.
+
+    Lines that differ carry the route as that host has it. unless: addresses; a route that covers one is left out.
+    """
+    skipped = tuple(ipaddress.ip_address(address) for address in unless)
+    left = _kept(lines(theirs, frozenset(subnets(ours))), skipped)
+    right = _kept(lines(ours, frozenset(subnets(theirs))), skipped)
+    if set(left) == set(right):
+        return ()
+    found = []
+    for text in difflib.unified_diff(list(left), list(right), reference, name, lineterm=""):
+        routes = (left if text.startswith("-") else right).get(text[1:], ()) if text[:1] in "+-" else ()
+        found.append(text + (f"    [{'; '.join(written(r) for r in routes)}]" if routes else ""))
+    return tuple(found)
+
+
+def _kept(
+    found: dict[str, tuple[Route, ...]], skipped: tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]
+) -> dict[str, tuple[Route, ...]]:
+    return {text: routes for text, routes in found.items() if not any(_covers(r, a) for r in routes for a in skipped)}
+
+
+def _covers(route: Route, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if (route.family == "inet") != (address.version == 4):
+        return False
+    return route.destination == "default" or address in ipaddress.ip_network(route.destination, strict=False)
