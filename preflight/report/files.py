@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from io import FileIO
 from pathlib import Path
@@ -26,8 +27,9 @@ def write_facts(path: Path, survey: Survey) -> None:
 
 
 def jsonl_line(outcome: Outcome) -> bytes:
-    """One line of results.jsonl."""
-    return msgspec.json.encode(outcome) + b"\n"
+    """One line of results.jsonl. What UTF-8 cannot carry becomes "?": a strange byte in a message costs no line."""
+    text = json.dumps(msgspec.to_builtins(outcome), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace") + b"\n"
 
 
 def _private(path: Path) -> int:

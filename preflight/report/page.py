@@ -11,16 +11,16 @@ from typing import Protocol
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..facts import Cluster, Dial, NodeFacts, Survey, Unknown
+from ..facts import Dial, Member, NodeFacts, Survey, Unknown
 from ..judgement import Diagnosis
-from ..outcomes import Outcome, Verdict
+from ..outcomes import Outcome
 from . import words
 
 TITLE = "Elasticsearch S3 snapshot preflight"
 """For pytest-html's title hook."""
 
 WIDE = 12
-"""Members from which on a port matrix row without a bad pair is told in one cell: 50 x 50 cells help nobody."""
+"""Members up to which ports are shown pair by pair; above, a row tells its bad pairs: 50 x 50 cells help nobody."""
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -41,19 +41,18 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class PortRow(msgspec.Struct, frozen=True):
-    """From one node to every member. cells: None where that pair was not dialled; all_open: one cell instead."""
+    """From one node to every member. cells: one a member, None where not dialled; whole: one cell for all of them."""
 
     node: str
-    cells: tuple[Cell | None, ...]
-    all_open: str = ""
-    unknown: str = ""
+    cells: tuple[Cell | None, ...] = ()
+    whole: Cell | None = None
 
 
 class Ports(msgspec.Struct, frozen=True):
-    """The matrix of one port kind in one cluster."""
+    """The matrix of one port kind in one cluster. columns: name and publish address of each member."""
 
     title: str
-    members: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
     rows: tuple[PortRow, ...]
 
 
@@ -82,12 +81,14 @@ def summary(
     nodes = [node.name for node in survey.nodes] if survey else []
     nodes += sorted({outcome.node for outcome in outcomes}.difference(nodes))
     findings = [outcome for verdict in ("fail", "warning") for outcome in outcomes if outcome.outcome == verdict]
+    unexplained = words.unexplained(outcomes, diagnosis)
     unchecked = words.grouped(outcomes, "could not check", "blocked")
     others = words.grouped(outcomes, "waived", "not applicable")
     links = _links(findings, unchecked, others)
     text = _TEMPLATES.get_template("page.html").render(
         survey=survey,
         diagnosis=diagnosis,
+        node_lines=words.node_lines(diagnosis),
         headline=words.headline(diagnosis, interrupted),
         tone=words.tone(outcomes, interrupted),
         interrupted=interrupted,
@@ -98,8 +99,9 @@ def summary(
         signs=words.SIGNS,
         not_run=words.NOT_RUN,
         links=links,
-        unexplained=words.unexplained(outcomes, diagnosis),
-        findings=findings,
+        named=words.NAMED,
+        unexplained=unexplained,
+        explained=[outcome for outcome in findings if outcome not in unexplained],
         unchecked=unchecked,
         others=others,
         ports=_ports(survey) if survey else [],
@@ -120,12 +122,12 @@ def table_row(report: Reported, cells: MutableSequence[str], outcome: Outcome | 
     if not cells:
         return
     result, _, duration, *rest = cells
-    nodeid = report.nodeid if report.when in ("call", None) else f"{report.nodeid}::{report.when}"
+    phase = "" if outcome or report.when in ("call", "collect") else f"::{report.when}"
     ours = (outcome.outcome, outcome.check, outcome.node, outcome.severity) if outcome else ("", "", "", "")
     cells[:] = [
         result,
         *(_cell(name, text) for name, text in zip(("outcome", "check", "node", "severity"), ours, strict=True)),
-        _cell("testId", nodeid),
+        _cell("testId", report.nodeid + phase),
         duration,
         *rest,
     ]
@@ -172,38 +174,53 @@ def _grid_row(node: str, outcomes: Sequence[Outcome], links: Mapping[tuple[str, 
 def _ports(survey: Survey) -> list[Ports]:
     found = []
     for cluster in survey.clusters:
+        names = {member.id: _member(survey, member) for member in cluster.members}
         nodes = [node for node in survey.nodes if survey.cluster_of(node) is cluster]
-        for port in ("transport", "http"):
-            rows = tuple(_port_row(node, cluster, port) for node in nodes)
-            if any(cell for row in rows for cell in row.cells) or any(row.all_open for row in rows):
-                title = f"{port.upper() if port == 'http' else port.capitalize()}, cluster {cluster.name}"
-                found.append(Ports(title, tuple(_member(survey, m.id, m.name) for m in cluster.members), rows))
+        if all(isinstance(node.dials, Unknown) for node in nodes):
+            continue
+        for title, port in (("Transport", "transport"), ("HTTP", "http")):
+            rows = tuple(_port_row(node, names, port) for node in nodes)
+            addresses = [member.transport if port == "transport" else member.http for member in cluster.members]
+            columns = tuple(zip(names.values(), (address or "" for address in addresses), strict=True))
+            if len(columns) > WIDE:
+                columns = ((f"all {len(columns)} members", ""),)
+            found.append(Ports(f"{title}, cluster {cluster.name}", columns, rows))
     return found
 
 
-def _member(survey: Survey, node_id: str, name: str) -> str:
+def _member(survey: Survey, member: Member) -> str:
     """A member as the operator knows it: by its given name, else by Elasticsearch's."""
-    given = survey.given(node_id)
-    return given.name if given else name
+    given = survey.given(member.id)
+    return given.name if given else member.name
 
 
-def _port_row(node: NodeFacts, cluster: Cluster, port: str) -> PortRow:
+def _port_row(node: NodeFacts, names: Mapping[str, str], port: str) -> PortRow:
     if isinstance(node.dials, Unknown):
-        return PortRow(node.name, (), unknown=node.dials.reason)
+        sign = words.SIGNS["could not check"]
+        return PortRow(node.name, whole=Cell(sign, f"not known: {node.dials.reason}", node.dials.remedy))
     dials = {dial.member: dial for dial in node.dials if dial.port == port}
-    if len(cluster.members) > WIDE and dials and all(dial.outcome == "open" for dial in dials.values()):
-        slowest = max(dial.milliseconds for dial in dials.values())
-        return PortRow(node.name, (), all_open=f"{len(dials)} open, slowest {_milliseconds(slowest)}")
-    return PortRow(node.name, tuple(_dialled(dials.get(member.id)) for member in cluster.members))
+    if len(names) <= WIDE:
+        return PortRow(node.name, tuple(_dialled(dials.get(member)) for member in names))
+    opened = [dial.milliseconds for dial in dials.values() if dial.outcome == "open"]
+    bad = [
+        f"{names.get(dial.member, dial.member)}: {_dialled_text(dial)}"
+        for dial in dials.values()
+        if dial.outcome != "open"
+    ]
+    told = [f"{len(opened)} open, slowest {_milliseconds(max(opened))}"] if opened else ["none open"]
+    sign = words.SIGNS["fail" if bad else "pass"]
+    return PortRow(node.name, whole=Cell(sign, "; ".join([*told, *([words.listed(bad)] if bad else [])]), ""))
 
 
 def _dialled(dial: Dial | None) -> Cell | None:
     if dial is None:
         return None
-    verdict: Verdict = "pass" if dial.outcome == "open" else "fail"
+    return Cell(words.SIGNS["pass" if dial.outcome == "open" else "fail"], _dialled_text(dial), dial.target)
+
+
+def _dialled_text(dial: Dial) -> str:
     tries = f", {dial.tries} tries" if dial.tries > 1 else ""
-    text = f"{dial.outcome} {_milliseconds(dial.milliseconds)}"
-    return Cell(words.SIGNS[verdict], text, f"{dial.target}{tries}")
+    return f"{dial.outcome} {_milliseconds(dial.milliseconds)}{tries}"
 
 
 def _milliseconds(value: float) -> str:

@@ -86,8 +86,6 @@ def _summary(
     interrupted: bool,
     page: Path | None,
 ) -> Iterator[str]:
-    if interrupted:
-        yield from ink.wrap("INTERRUPTED: what follows is only what was known by then.", kind="unknown")
     yield from ink.wrap(words.headline(diagnosis, interrupted), kind=words.tone(outcomes, interrupted))
     if words.unverified(survey):
         yield from ink.wrap(
@@ -109,8 +107,8 @@ def _summary(
     if diagnosis and diagnosis.nodes:
         yield ""
         yield ink.paint("Nodes", "strong")
-        for node in diagnosis.nodes:
-            yield from ink.wrap(node.text, f"  {_visible(node.node)}: ")
+        for who, text in words.node_lines(diagnosis):
+            yield from ink.wrap(f"{who}: {text}", "  - ")
     if diagnosis and diagnosis.notes:
         yield ""
         yield ink.paint("Notes", "strong")

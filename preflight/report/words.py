@@ -24,11 +24,11 @@ class Sign(msgspec.Struct, frozen=True):
 SIGNS: dict[Verdict, Sign] = {
     "fail": Sign("✗", "FAIL", "fail"),
     "warning": Sign("!", "warn", "warn"),
-    "could not check": Sign("?", "unknown", "unknown"),
+    "could not check": Sign("?", "unchecked", "unknown"),
     "blocked": Sign("⊘", "blocked", "unknown"),
     "waived": Sign("~", "waived", "waived"),
     "not applicable": Sign("–", "n/a", "none"),  # noqa: RUF001 - a dash as wide as the other marks
-    "pass": Sign("✓", "pass", "pass"),
+    "pass": Sign("✓", "ok", "pass"),
 }
 """Every outcome, in the order a reader wants them."""
 
@@ -118,9 +118,20 @@ def tone(outcomes: Iterable[Outcome], interrupted: bool) -> str:
 
 def headline(diagnosis: Diagnosis | None, interrupted: bool) -> str:
     """The verdict sentence."""
-    if diagnosis:
-        return diagnosis.verdict
-    return "Interrupted before a verdict." if interrupted else "No node was surveyed: there is no verdict."
+    verdict = diagnosis.verdict if diagnosis else "No node was surveyed: there is no verdict."
+    return f"Interrupted. So far: {verdict}" if interrupted else verdict
+
+
+def node_lines(diagnosis: Diagnosis | None) -> list[tuple[str, str]]:
+    """Who and what: a line a node, but one line for all where more nodes than a line names are in the same state."""
+    names: dict[str, list[str]] = {}
+    for line in diagnosis.nodes if diagnosis else ():
+        names.setdefault(line.text, []).append(line.node)
+    return [
+        (who, text)
+        for text, nodes in names.items()
+        for who in (nodes if len(nodes) <= NAMED else [f"{len(nodes)} nodes ({listed(nodes)})"])
+    ]
 
 
 def place(where: str) -> str:
