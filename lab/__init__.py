@@ -1,1 +1,1 @@
-"""Real hosts on one machine, to run the suite against and to break: namespaces, sshd, Elasticsearch and an emulated AWS."""
+"""Real hosts on one machine to run the suite against and to break: sshd, Elasticsearch and an emulated AWS."""

@@ -1,0 +1,340 @@
+"""What can be broken on a lab node: how, how it is mended, and exactly what the suite must then say.
+
+Expected outcomes are written by who a node is to the fault: `victim`, `peer` (the one peer that port-dropped cuts off)
+and `others` (every node but the victim; but victim and peer in port-dropped). Everything not named must be as on a
+healthy cluster. `*` is every check not named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from . import cloud, elasticsearch, host, names, network
+from .errors import LabError
+from .imds import set_role
+from .names import Node
+from .progress import say
+from .state import Lab
+
+Outcomes = Mapping[tuple[str, str], str]
+"""(check id or "*", "victim" | "peer" | "others") to the outcome it must have."""
+
+Act = Callable[[Lab, Node], None]
+
+YML = "/etc/elasticsearch/elasticsearch.yml"
+STALE_SETTINGS = ("s3.client.default.access_key", "s3.client.default.secret_key")
+
+_STOPS_AT_MASTER = {("REPO-1", "others"): "could not check"}
+"""Where the elected master fails, `_verify` tests nobody else and says nothing about them."""
+
+
+class Fault(NamedTuple):
+    """One thing that can be broken.
+
+    what: one line for `lab faults`; outcomes: for a data node; on_master: what changes when the victim is the elected
+    master; needs_elasticsearch, needs_peers: what the lab must have; restarts: breaking restarts Elasticsearch, after
+    which a victim that was the elected master is made that again
+    leaves: the victim is no member of the cluster while it is broken
+    since: the first version on which the suite has something to say
+    """
+
+    what: str
+    break_: Act
+    heal: Act
+    outcomes: Outcomes
+    on_master: Outcomes = {}  # noqa: RUF012 - a NamedTuple's default, never written to
+    needs_elasticsearch: bool = True
+    needs_peers: bool = False
+    restarts: bool = False
+    leaves: bool = False
+    since: tuple[int, int] = (0, 0)
+
+
+def peer_of(lab: Lab, victim: Node) -> Node:
+    """The peer that port-dropped cuts off from the victim: the next node, the first after the last."""
+    return lab.nodes[victim.number % len(lab.nodes)]
+
+
+def expected(
+    fault: str, checks: Iterable[str], lab: Lab, victim: Node, *, is_master: bool
+) -> dict[tuple[str, str], str]:
+    """{(check, node name): outcome} of everything that must differ from the healthy cluster, nothing else."""
+    row = FAULTS[fault]
+    if lab.version is not None and tuple(map(int, lab.version.split(".")[:2])) < row.since:
+        return {}
+    rules = {**row.outcomes, **(row.on_master if is_master else {})}
+    has_peer = any(who == "peer" for _, who in rules)
+    found: dict[tuple[str, str], str] = {}
+    for node in lab.nodes:
+        who = "victim" if node == victim else "peer" if has_peer and node == peer_of(lab, victim) else "others"
+        for check in checks:
+            outcome = rules.get((check, who), rules.get(("*", who)))
+            if outcome is not None:
+                found[check, node.name] = outcome
+    return found
+
+
+def expected_members(lab: Lab) -> tuple[Node, ...]:
+    """The nodes that form the cluster with everything broken that is broken."""
+    gone = {node for fault, node in lab.broken if FAULTS[fault].leaves}
+    return tuple(node for node in lab.nodes if node.name not in gone)
+
+
+def break_(lab: Lab, name: str, node_name: str) -> None:
+    """Break a node and wait until the cluster is in the state that the fault leads to."""
+    fault = FAULTS.get(name)
+    if fault is None:
+        raise LabError(f"no fault {name!r}: choose from {', '.join(FAULTS)}")
+    victim = lab.node(node_name)
+    if (name, victim.name) in lab.broken:
+        raise LabError(f"{name} is already broken on {victim.name}: `python -m lab heal` mends it")
+    if fault.needs_elasticsearch:
+        elasticsearch.require(lab)
+    if fault.needs_peers and len(lab.nodes) < 2:
+        raise LabError(f"{name} needs a peer: this lab has one node, `up --nodes 3` has three")
+    if not host.is_on(victim):
+        raise LabError(f"{victim.name} is off: `python -m lab heal` boots it")
+    was_master = lab.version is not None and fault.restarts and elasticsearch.master(expected_members(lab)) == victim
+    say(f"{name} on {victim.name}: {fault.what}")
+    # Remembered first: an interrupted break is mended like a finished one.
+    lab.broken.append((name, victim.name))
+    lab.save()
+    fault.break_(lab, victim)
+    if lab.version is not None:
+        members = expected_members(lab)
+        say(f"waiting for a settled cluster of {len(members)}")
+        elasticsearch.wait_for_members(members)
+        if was_master and len(members) > 1:
+            elasticsearch.make_master(victim, members)
+    say("broken")
+
+
+def heal(lab: Lab) -> None:
+    """Mend everything that is broken and wait until the cluster is green and its repository verified."""
+    if not lab.broken:
+        say("nothing is broken")
+        return
+    # Hosts and processes first: the others' mending may need them running.
+    for name, node_name in sorted(lab.broken, key=lambda entry: not FAULTS[entry[0]].leaves):
+        say(f"mending {name} on {node_name}")
+        FAULTS[name].heal(lab, lab.node(node_name))
+    if lab.version is not None:
+        elasticsearch.wait_for_members(lab.nodes)
+        elasticsearch.wait_for_repository(lab.nodes)
+    lab.broken.clear()
+    lab.save()
+    say("healthy")
+
+
+def _restart(lab: Lab, victim: Node) -> None:
+    if lab.version is not None:
+        elasticsearch.systemctl(victim, "restart")
+
+
+def _put_stale_key(lab: Lab, victim: Node) -> None:
+    pair = cloud.stale_key()
+    for setting, value in zip(STALE_SETTINGS, (pair["access_key"], pair["secret_key"]), strict=True):
+        host.execute(victim, [elasticsearch.KEYSTORE, "add", "--stdin", "--force", setting], stdin=value)
+    _restart(lab, victim)
+
+
+def _remove_stale_key(lab: Lab, victim: Node) -> None:
+    present = host.execute(victim, [elasticsearch.KEYSTORE, "list"]).split()
+    left = [setting for setting in STALE_SETTINGS if setting in present]
+    if left:
+        # A person who followed the printed fix has removed them already.
+        host.execute(victim, [elasticsearch.KEYSTORE, "remove", *left])
+    _restart(lab, victim)
+
+
+def _remove_region(lab: Lab, victim: Node) -> None:
+    host.execute(victim, ["sed", "--in-place", r"/^s3\.client\.default\.region:/d", YML])
+    _restart(lab, victim)
+
+
+def _restore_region(lab: Lab, victim: Node) -> None:
+    line = f"s3.client.default.region: {names.REGION}"
+    host.execute(victim, ["sh", "-c", f"grep -q '^s3.client.default.region:' {YML} || echo '{line}' >>{YML}"])
+    _restart(lab, victim)
+
+
+def _take_role(lab: Lab, victim: Node) -> None:
+    set_role(names.AWS_STATE, victim.name, None)
+    # The SDK goes on using credentials it holds until they are about to expire.
+    _restart(lab, victim)
+
+
+def _give_role(lab: Lab, victim: Node) -> None:
+    set_role(names.AWS_STATE, victim.name, names.ROLE)
+
+
+def _filter_transport(victim: Node, peers: str, verdict: str) -> None:
+    # New connections alone: those between the nodes stay and keep the cluster, as behind a changed security group.
+    network.nft(
+        victim.namespace,
+        f"""
+        table inet fault {{
+            chain input {{
+                type filter hook input priority 0; policy accept;
+                ip saddr {peers} tcp dport {names.TRANSPORT_PORT} tcp flags & (syn | ack) == syn {verdict}
+            }}
+        }}
+        """,
+    )
+
+
+def _refuse_transport(lab: Lab, victim: Node) -> None:
+    peers = ", ".join(node.address for node in lab.nodes if node != victim)
+    _filter_transport(victim, f"{{ {peers} }}", "reject with tcp reset")
+
+
+def _drop_transport(lab: Lab, victim: Node) -> None:
+    _filter_transport(victim, peer_of(lab, victim).address, "drop")
+
+
+def _open_transport(lab: Lab, victim: Node) -> None:
+    network.unfilter(victim.namespace, "fault")
+
+
+def _lose_route(lab: Lab, victim: Node) -> None:
+    network.default_route(victim, names.DEAD_GATEWAY)
+
+
+def _restore_route(lab: Lab, victim: Node) -> None:
+    network.default_route(victim, names.GATEWAY)
+
+
+def _upstream_table(victim: Node) -> str:
+    return f"fault_es_{victim.number}"
+
+
+def _lose_upstream(lab: Lab, victim: Node) -> None:
+    network.nft(
+        names.ROUTER_NAMESPACE,
+        f"""
+        table ip {_upstream_table(victim)} {{
+            chain forward {{
+                type filter hook forward priority 0; policy accept;
+                ip saddr {victim.address} ip daddr {names.AWS_SUBNET} drop
+            }}
+        }}
+        """,
+    )
+
+
+def _restore_upstream(lab: Lab, victim: Node) -> None:
+    network.unfilter(names.ROUTER_NAMESPACE, _upstream_table(victim), family="ip")
+
+
+def _stop_elasticsearch(lab: Lab, victim: Node) -> None:
+    elasticsearch.systemctl(victim, "stop")
+
+
+def _start_elasticsearch(lab: Lab, victim: Node) -> None:
+    elasticsearch.systemctl(victim, "start")
+
+
+def _power_off(lab: Lab, victim: Node) -> None:
+    host.power_off(victim)
+
+
+def _power_on(lab: Lab, victim: Node) -> None:
+    if not host.is_on(victim):
+        host.power_on(victim)
+    if lab.version is not None:
+        elasticsearch.systemctl(victim, "start")
+
+
+FAULTS: Mapping[str, Fault] = {
+    "stale-keystore": Fault(
+        "a deleted access key in the node's keystore, loaded",
+        _put_stale_key,
+        _remove_stale_key,
+        {("KEY-1", "victim"): "fail", ("REPO-1", "victim"): "fail"},
+        on_master=_STOPS_AT_MASTER,
+        restarts=True,
+    ),
+    "region-missing": Fault(
+        "no region in the node's elasticsearch.yml: only its metadata service gives one",
+        _remove_region,
+        _restore_region,
+        {("REGION-2", "victim"): "warning"},
+        restarts=True,
+        since=(8, 19),
+    ),
+    "no-instance-role": Fault(
+        "no instance profile on the node",
+        _take_role,
+        _give_role,
+        {("ROLE-1", "victim"): "fail", ("ROLE-2", "victim"): "could not check", ("REPO-1", "victim"): "fail"},
+        on_master=_STOPS_AT_MASTER,
+        needs_elasticsearch=False,
+        restarts=True,
+    ),
+    "port-refused": Fault(
+        "new connections to the node's transport port are refused",
+        _refuse_transport,
+        _open_transport,
+        {("PORT-1", "others"): "fail"},
+        needs_elasticsearch=False,
+        needs_peers=True,
+    ),
+    "port-dropped": Fault(
+        "new connections of one peer (the next node) to the node's transport port are dropped",
+        _drop_transport,
+        _open_transport,
+        {("PORT-1", "peer"): "fail"},
+        needs_elasticsearch=False,
+        needs_peers=True,
+    ),
+    "route-drift": Fault(
+        "the node's own default route leads to a dead gateway: S3 is cut off",
+        _lose_route,
+        _restore_route,
+        {("ROUTE-1", "victim"): "fail", ("PATH-1", "victim"): "fail", ("REPO-1", "victim"): "fail"},
+        on_master=_STOPS_AT_MASTER,
+        needs_elasticsearch=False,
+    ),
+    "route-drift-upstream": Fault(
+        "the router drops the node's traffic to S3; its own table is as before",
+        _lose_upstream,
+        _restore_upstream,
+        {("PATH-1", "victim"): "fail", ("REPO-1", "victim"): "fail"},
+        on_master=_STOPS_AT_MASTER,
+        needs_elasticsearch=False,
+    ),
+    "elasticsearch-down": Fault(
+        "Elasticsearch is stopped on the node",
+        _stop_elasticsearch,
+        _start_elasticsearch,
+        {
+            ("CLUSTER-1", "victim"): "fail",
+            # Its own view of the cluster is what all of these are judged in.
+            **{
+                (check, "victim"): "could not check"
+                for check in (
+                    "KEY-1",
+                    "REGION-1",
+                    "REGION-2",
+                    "ROLE-2",
+                    "PORT-1",
+                    "PORT-2",
+                    "ROUTE-1",
+                    "ROUTE-2",
+                    "PATH-1",
+                    "REPO-1",
+                )
+            },
+        },
+        leaves=True,
+    ),
+    "host-down": Fault(
+        "the node's power is off",
+        _power_off,
+        _power_on,
+        {("NODE-1", "victim"): "could not check", ("*", "victim"): "blocked"},
+        needs_elasticsearch=False,
+        leaves=True,
+    ),
+}

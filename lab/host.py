@@ -1,0 +1,100 @@
+"""A lab host: its own files over the layer, its processes in their own namespaces; power on, off, commands in it."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from . import layer, network
+from .errors import LabError
+from .names import Node
+from .processes import ENVIRONMENT, last_words, pid_of, run, start, stop, wait_until
+
+BOOT_SECONDS = 20.0
+
+
+class File(NamedTuple):
+    """One of the host's own files. owner, group: names as the host knows them; mode: permission bits."""
+
+    content: bytes
+    owner: str = "root"
+    group: str = "root"
+    mode: int = 0o644
+
+
+def seed(node: Node, files: Mapping[str, File]) -> None:
+    """Lay the host's own files ready for its first boot. files: absolute paths to files."""
+    for name in ("upper", "work", "root"):
+        (node.directory / name).mkdir(parents=True, exist_ok=True)
+    with tarfile.open(node.directory / "seed.tar", "w") as archive:
+        for path, file in files.items():
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size, entry.mode = len(file.content), file.mode
+            entry.uname, entry.gname = file.owner, file.group
+            archive.addfile(entry, io.BytesIO(file.content))
+    (node.directory / "seed.tar").chmod(0o600)
+
+
+def power_on(node: Node) -> None:
+    """Boot the host and wait until its sshd answers. Its Elasticsearch is not started."""
+    boot = Path(__file__).parent / "image/boot"
+    network.plug(node, plugged=True)
+    start(
+        node.name,
+        ["ip", "netns", "exec", node.namespace, "unshare", "--mount", "--pid", "--fork", "--uts", "--ipc",
+         "--kill-child", "bash", boot, node.directory, layer.MOUNT, node.hostname],
+        ENVIRONMENT,
+    )  # fmt: skip
+    if not wait_until(lambda: pid_of(node.name) is None or _sshd_answers(node), BOOT_SECONDS) or not is_on(node):
+        raise LabError(f"{node.name} does not boot: {last_words(node.name) or 'its sshd does not answer'}")
+
+
+def power_off(node: Node) -> None:
+    """Pull the host's power and cable: nothing in it is told, nothing answers at its address any more."""
+    # In this order peers see connections end, as when EC2 stops an instance, instead of waiting half a minute.
+    stop(node.name, grace=0)
+    network.plug(node, plugged=False)
+
+
+def is_on(node: Node) -> bool:
+    return pid_of(node.name) is not None
+
+
+def enter(node: Node, command: Sequence[str]) -> list[str]:
+    """The command line that runs a command as root inside the host. Raises LabError where it is off."""
+    outer = pid_of(node.name)
+    if outer is None:
+        raise LabError(f"{node.name} is off: `python -m lab heal` boots it")
+    inner = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
+    if not inner:
+        raise LabError(f"{node.name} is just going down")
+    clean = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+             "LANG=C.UTF-8", f"TERM={os.environ.get('TERM', 'dumb')}"]  # fmt: skip
+    return ["nsenter", "--target", inner[0], "--all", "--root", "--wd", *clean, *command]
+
+
+def execute(node: Node, command: Sequence[str], *, stdin: str | None = None, timeout: float = 60) -> str:
+    """Run a command as root inside the host; its standard output. Raises LabError where it fails or overruns."""
+    try:
+        return run(enter(node, command), stdin=stdin, timeout=timeout)
+    except LabError as error:
+        raise LabError(f"on {node.name}: {error}") from None
+
+
+def call(node: Node, command: Sequence[str]) -> int:
+    """Run a command inside the host on this terminal; its exit status."""
+    return subprocess.call(enter(node, command))
+
+
+def _sshd_answers(node: Node) -> bool:
+    try:
+        with socket.create_connection((node.address, 22), timeout=1) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False

@@ -1,0 +1,178 @@
+"""Bringing the lab up and taking it down, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from . import cloud, distribution, dns, elasticsearch, host, layer, names, network, processes, requirements, ssh, state
+from .certificates import Authority
+from .errors import LabError
+from .host import File
+from .names import Node
+from .progress import say
+from .state import Lab
+
+
+def up(count: int, version: str | None) -> None:
+    """Bring up a lab of `count` hosts; version: Elasticsearch's, None without it.
+
+    The same lab already up is said and left alone; another one is refused. A failure or an interruption on the way
+    removes what was begun and is raised again.
+    """
+    if not 1 <= count <= names.MOST_NODES:
+        raise LabError(f"--nodes {count}: the lab has room for 1 to {names.MOST_NODES}")
+    requirements.check(elasticsearch=version is not None)
+    with state.lock():
+        wanted = Lab(count, version, str(names.CHECKOUT))
+        present = state.load()
+        if present is not None and present.complete:
+            _accept(present, wanted)
+            return
+        if present is not None or names.STATE.exists() or network.namespaces():
+            say("removing what an interrupted lab left behind")
+            _tear_down()
+        network.refuse_conflicts()
+        distributed = None if version is None else _fetch(version)
+        try:
+            _build(wanted, distributed)
+        except BaseException as error:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            processes.abort()
+            say("interrupted: cleaning up" if isinstance(error, KeyboardInterrupt) else "failed: cleaning up")
+            processes.resume()
+            _tear_down()
+            raise
+
+
+def down() -> None:
+    """Remove the lab: no namespace, mount, loop device, process, filter table, route or file of it stays."""
+    with state.lock():
+        if not names.STATE.exists() and not network.namespaces():
+            say("no lab is up: nothing to take down")
+            return
+        _tear_down()
+    say("the lab is gone")
+
+
+class _Distribution:
+    """Elasticsearch's zip, the repository plugin's and the JDK both need."""
+
+    def __init__(self, version: str) -> None:
+        self.java_home = distribution.java_home_for(version)
+        self.zip = distribution.elasticsearch_zip(version)
+        self.plugin = distribution.s3_plugin_zip(version, self.java_home)
+
+
+def _fetch(version: str) -> _Distribution:
+    say(f"Elasticsearch {version} and the s3 plugin for it (the first time through Maven: minutes)")
+    return _Distribution(version)
+
+
+def _accept(present: Lab, wanted: Lab) -> None:
+    if (present.count, present.version, present.checkout) != (wanted.count, wanted.version, wanted.checkout):
+        raise LabError(
+            f"a lab is already up ({present.describe()}, from {present.checkout}) and there is one at a time: "
+            "`python -m lab down` first"
+        )
+    say(f"already up: {present.describe()}")
+    if present.broken:
+        faults = ", ".join(f"{fault} on {node}" for fault, node in present.broken)
+        say(f"broken on purpose: {faults} (`python -m lab heal` mends it)")
+
+
+def _build(lab: Lab, distributed: _Distribution | None) -> None:
+    for directory in (names.LOGS, names.RUN, names.SSH, names.LAYER, names.NODES, names.CERTIFICATES):
+        directory.mkdir(parents=True, exist_ok=True)
+    for directory in (names.SECRETS, names.AWS_STATE):
+        directory.mkdir(mode=0o700, exist_ok=True)
+    lab.save()
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        unpacking = None if distributed is None else beside.submit(
+            layer.unpack, distributed.zip, distributed.plugin, distributed.java_home
+        )  # fmt: skip
+        say("network, resolver and AWS")
+        network.build()
+        authority = Authority("AWS CA")
+        cloud.start_aws(authority, lab.nodes)
+        dns.serve(lab.nodes)
+        for node in lab.nodes:
+            network.attach(node, tuple(other for other in lab.nodes if other != node))
+        public_key, servers = ssh.write_client(lab.nodes)
+        java_home = None if distributed is None else distributed.java_home
+        layer.write_files(public_key, java_home)
+        say("the layer that every host has over the machine's own files")
+        if unpacking is not None:
+            unpacking.result()
+        layer.build(authority.certificate, java_home)
+    shared = {} if distributed is None else elasticsearch.write_users()
+    es_authority = None if distributed is None else Authority("Elasticsearch CA")
+    for node in lab.nodes:
+        files = {**_identity(node), **servers[node], **shared}
+        if es_authority is not None:
+            files |= elasticsearch.configuration(node, lab.nodes, es_authority)
+        host.seed(node, files)
+    cloud.wait_for_aws()
+    say(f"booting {', '.join(node.name for node in lab.nodes)}")
+    for node in lab.nodes:
+        cloud.start_imds(node)
+    elasticsearch.everywhere(lab.nodes, host.power_on)
+    if distributed is not None:
+        say("starting Elasticsearch on all of them (half a minute or so)")
+        elasticsearch.first_start(lab.nodes)
+        elasticsearch.wait_for_members(lab.nodes)
+        say(f"green; registering repository {names.REPOSITORY}")
+        elasticsearch.register_repository(lab.nodes)
+    ssh.write_inventory(lab.nodes, elasticsearch=distributed is not None)
+    lab.complete = True
+    lab.save()
+    say(f"up: {lab.describe()}")
+
+
+def _identity(node: Node) -> dict[str, File]:
+    hosts = f"127.0.0.1 localhost\n{node.address} {node.fqdn} {node.hostname}\n::1 localhost ip6-localhost\n"
+    return {
+        "/etc/hostname": File(f"{node.hostname}\n".encode()),
+        "/etc/hosts": File(hosts.encode()),
+        "/etc/machine-id": File(f"{uuid.uuid4().hex}\n".encode(), mode=0o444),
+    }
+
+
+def _tear_down() -> None:
+    """Remove everything in the order in which nothing still holds what comes next; a missing part is no error."""
+    pids = sorted(names.RUN.glob("*.pid"))
+    for file in pids:
+        hosts_power = file.stem.startswith("es-")
+        processes.stop(file.stem, grace=0 if hosts_power else 5)
+    problems = []
+    # Mount namespaces of hosts that have just been killed let go of the layer a moment later.
+    if not processes.wait_until(_unmounted, 10, every=0.2):
+        problems.append(f"{layer.MOUNT} is still in use")
+    network.tear_down()
+    if problems:
+        raise LabError("; ".join(problems) + ": run `python -m lab down` again")
+    shutil.rmtree(names.STATE, ignore_errors=True)
+    lab_inventory = names.INVENTORY
+    lab_inventory.unlink(missing_ok=True)
+    _forget_empty_netns()
+
+
+def _unmounted() -> bool:
+    try:
+        layer.unmount()
+    except LabError:
+        return False
+    return True
+
+
+def _forget_empty_netns() -> None:
+    """`ip netns add` mounts its directory on itself the first time; without a namespace in it nobody needs that."""
+    directory = Path("/run/netns")
+    if directory.is_dir() and not any(directory.iterdir()):
+        while directory.is_mount():
+            processes.run(["umount", directory])
+        directory.rmdir()
