@@ -1,0 +1,85 @@
+"""The probe's text as it is sent, and the shell line that starts it."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import shlex
+from pathlib import Path
+
+SECTIONS = Path(__file__).parent / "sections"
+
+ORDER = (
+    "base", "together", "network", "gcm", "system", "process", "install", "keystore", "config", "imds", "routing",
+    "bucket", "paths", "relay", "serve",
+)  # fmt: skip
+"""Files of sections/ in the order they are joined; each refers to those before it only."""
+
+# Read from standard input, so that neither `ps` nor sudo's log shows more than this line. One line, no single quote.
+BOOTSTRAP = (
+    "import sys;v=sys.version_info[:2];"
+    'v<(3,6) and sys.exit("preflight: this python3 is %d.%d, 3.6 or newer is needed" % v);'
+    "s=sys.stdin.buffer;n=int(s.readline());p=s.read(n);"
+    'len(p)==n or sys.exit("preflight: the program arrived cut short");'
+    'exec(compile(p,"preflight","exec"),{"__name__":"__main__"})'
+)
+
+PYTHONS = ("/usr/bin/python3", "python3", "/usr/libexec/platform-python")
+"""Tried in this order: the system's own first, as one in PATH may be a slow shim or lack a trust store."""
+
+# $1 is the bootstrap, the rest what stands before the interpreter. The first line on standard error says who starts
+# what, so that a refusal can name the sudoers line that mends it.
+LAUNCHER = (
+    "LC_ALL=C; export LC_ALL; "
+    f"for p in {' '.join(PYTHONS)}; do "
+    'if command -v "$p" >/dev/null 2>&1; then '
+    'b=$1; shift; echo "preflight: ${LOGNAME:-$USER} starts $p" >&2; exec "$@" "$p" -I -S -u -c "$b"; '
+    "fi; done; "
+    'echo "preflight: no Python" >&2; exit 127'
+)
+
+
+@functools.cache
+def program() -> bytes:
+    """The whole program, ASCII: the sections in one namespace, imports of each other, comments and docstrings left out.
+
+    They would cost a node a fifth of its compile time.
+    """
+    return "\n".join(_bare(SECTIONS / f"{name}.py") for name in ORDER).encode("ascii")
+
+
+def command(sudo: bool, sudo_user: str | None) -> str:
+    """The line for the login shell, whichever that is: it becomes sh, that becomes sudo or Python.
+
+    sudo: start it under `sudo -n`, as sudo_user where given (else root).
+    """
+    before: list[str] = []
+    if sudo:
+        before = ["sudo", "-n", *(["-u", sudo_user] if sudo_user else []), "--"]
+    return shlex.join(["exec", "/bin/sh", "-c", LAUNCHER, "sh", BOOTSTRAP, *before])
+
+
+def _bare(path: Path) -> str:
+    text = path.read_text(encoding="ascii")
+    tree = ast.parse(text, str(path))
+    drop: set[int] = set()
+    inside_strings: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            inside_strings.update(_lines(node)[1:])
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            # A body that is nothing but its docstring keeps it.
+            if ast.get_docstring(node, clean=False) is not None and len(node.body) > 1:
+                drop.update(_lines(node.body[0]))
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            drop.update(_lines(node))
+    lines = enumerate(text.splitlines(), 1)
+    return "\n".join(
+        line
+        for at, line in lines
+        if at not in drop and (at in inside_strings or (line.strip() and not line.lstrip().startswith("#")))
+    )
+
+
+def _lines(node: ast.expr | ast.stmt) -> range:
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)

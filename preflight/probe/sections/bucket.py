@@ -1,0 +1,226 @@
+"""The node's own path to a bucket: name, TCP, TLS, an unsigned HEAD, a list signed with the instance role."""
+
+import os
+import re
+import socket
+import time
+
+from .base import REGION, Unseen
+from .network import addresses_of, dial_all
+
+# Only S3's own hosts are shown a signature: amazonaws.com also names instances and load balancers of anybody.
+AWS_S3 = re.compile(r"(?:[a-z0-9.-]+\.)?s3[a-z0-9-]*\.(?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?")
+CA_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def bucket_path(asked, look, patience):
+    """One BucketPath. asked: repository, bucket, base_path, host, port, region, path_style, tls, sign, why_not."""
+    value = {
+        "repository": asked["repository"],
+        "host": asked["host"],
+        "port": asked["port"],
+        "dns": "ok",
+        "addresses": [],
+        "tcp": None,
+        "milliseconds": 0.0,
+        "tls": None,
+        "head_status": None,
+        "bucket_region": None,
+        "clock_offset": None,
+        "signed_list": None,
+    }
+    try:
+        walk(asked, look, patience, value)
+    except Unseen as unseen:
+        value["signed_list"] = {"fact": "Unknown", "reason": unseen.reason, "remedy": unseen.remedy, "blocked": False}
+    return value
+
+
+def walk(asked, look, patience, value):
+    """Fill in the value as far as the path carries. Raises Unseen with why the list was not tried."""
+    path = "/" + asked["bucket"] if asked["path_style"] else "/"
+    # Imported before the clock starts: on a slow node it takes longer than the network.
+    import http.client
+
+    began = time.monotonic()
+    try:
+        wire = reach(asked, path, look, patience, value)
+    except http.client.HTTPException as error:
+        raise Unseen("not tried: %s gave no answer to HEAD (%s)" % (asked["host"], words_of(error)))
+    finally:
+        value["milliseconds"] = round((time.monotonic() - began) * 1000, 1)
+    try:
+        value["signed_list"] = signed_list(wire, path, asked, look, value["bucket_region"])
+    finally:
+        wire.close()
+
+
+def reach(asked, path, look, patience, value):
+    """Name, TCP, TLS, HEAD: the connection on which HEAD was answered. Raises Unseen, HTTPException."""
+    host, port = asked["host"], asked["port"]
+    try:
+        value["addresses"] = addresses_of(host, port)
+    except OSError:
+        value["dns"] = "dns"
+        raise Unseen("not tried: %s has no address on this node" % host)
+    dialled = dial_all([(address, port) for address in value["addresses"]], patience, look.deadline)
+    reached = [address for address, (outcome, _, _) in zip(value["addresses"], dialled) if outcome == "open"]
+    value["tcp"] = "open" if reached else dialled[0][0]
+    if not reached:
+        raise Unseen("not tried: no TCP connection to %s (%s)" % (host, value["tcp"]))
+    wire = connect(reached[0], asked, look.deadline, patience, value)
+    try:
+        wire.request("HEAD", path)
+        answer = wire.getresponse()
+        answer.read()
+    except OSError as error:
+        raise Unseen("not tried: %s gave no answer to HEAD (%s)" % (host, words_of(error)))
+    value["head_status"] = answer.status
+    value["bucket_region"] = answer.getheader("x-amz-bucket-region")
+    value["clock_offset"] = clock_offset(answer.getheader("Date"))
+    return wire
+
+
+def connect(address, asked, deadline, patience, value):
+    """An http.client connection on its way to that address. Fills in "tls". Raises Unseen."""
+    import http.client
+
+    host, port = asked["host"], asked["port"]
+    limit = deadline.left(max(patience, 10))
+    try:
+        sock = socket.create_connection((address, port), timeout=deadline.left(patience))
+        sock.settimeout(limit)
+        if not asked["tls"]:
+            wire = http.client.HTTPConnection(host, port, timeout=limit)
+        else:
+            context = trusting()
+            wire = http.client.HTTPSConnection(host, port, timeout=limit, context=context)
+            sock = context.wrap_socket(sock, server_hostname=host)
+            value["tls"] = "ok"
+    except OSError as error:
+        if asked["tls"]:
+            value["tls"] = words_of(error)
+        raise Unseen("not tried: no TLS connection to %s (%s)" % (host, words_of(error)))
+    wire.sock = sock
+    return wire
+
+
+def trusting():
+    """TLS against the system's trust store, whatever Python this is."""
+    import ssl
+
+    # Not create_default_context: its newer strictness refuses authorities that Java and curl accept.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile or (paths.capath and os.listdir(paths.capath)):
+        context.set_default_verify_paths()
+    else:
+        bundle = next((path for path in CA_BUNDLES if os.path.exists(path)), None)
+        if bundle is None:
+            raise Unseen("not tried: this node's Python finds no trust store", "install ca-certificates on that node")
+        context.load_verify_locations(bundle)
+    return context
+
+
+def words_of(error):
+    """An exception in words for a person, without OpenSSL's brackets and source lines."""
+    text = getattr(error, "verify_message", "")
+    if text:
+        return "certificate verify failed: " + text
+    if isinstance(error, socket.timeout):
+        return "timeout"
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return re.sub(r"\[[A-Z_: 0-9]+\]\s*|\s*\(_ssl\.c:\d+\)", "", text)[:200]
+
+
+def clock_offset(date):
+    """Node minus S3, seconds; half a second is added to a header that drops its fraction."""
+    from email.utils import mktime_tz, parsedate_tz
+
+    parsed = parsedate_tz(date or "")
+    return None if parsed is None else round(time.time() - mktime_tz(parsed) - 0.5, 1)
+
+
+def signed_list(wire, path, asked, look, bucket_region):
+    """One key's worth of ListObjectsV2 under the base path. Raises Unseen with why it was not tried."""
+    import http.client
+
+    if not asked["sign"]:
+        raise Unseen(asked.get("why_not") or "not tried")
+    if not asked["tls"] or not AWS_S3.fullmatch(asked["host"].lower()):
+        raise Unseen(
+            "not tried: the role's credentials are shown to S3 of AWS over TLS only, not to %s" % asked["host"]
+        )
+    # The bucket's own region: what is proven here is the role; the setting's region is REGION-1's matter.
+    region = bucket_region or asked["region"]
+    if not region or not REGION.fullmatch(region):
+        raise Unseen("not tried: the bucket's region is not known")
+    key = look.metadata().key
+    if key is None:
+        raise Unseen("not tried: the instance metadata service gave no credentials of a role")
+    query = {"list-type": "2", "max-keys": "1"}
+    base = asked["base_path"].strip("/")
+    if base:
+        query["prefix"] = base + "/"
+    host = asked["host"] if asked["port"] == 443 else "%s:%d" % (asked["host"], asked["port"])
+    target, headers = signed(host, path, query, region, key, time.gmtime())
+    try:
+        wire.request("GET", target, headers=headers)
+        answer = wire.getresponse()
+        body = answer.read(1 << 16).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise Unseen("S3 gave no answer to the signed list (%s)" % words_of(error))
+    return {
+        "fact": "SignedList",
+        "status": answer.status,
+        "code": None if answer.status == 200 else element("Code", body, key),
+        "message": None if answer.status == 200 else element("Message", body, key),
+    }
+
+
+def element(name, body, key):
+    """Text of an XML element, without any part of the key whatever S3 chose to repeat."""
+    from xml.sax.saxutils import unescape
+
+    match = re.search("<%s>([^<]{1,500})</%s>" % (name, name), body)
+    if not match:
+        return None
+    text = unescape(match.group(1), {"&quot;": '"', "&apos;": "'"})
+    for part in key:
+        text = text.replace(part, "(removed)")
+    return re.sub(r"\b(A[A-Z]{3})[A-Z0-9]{12,}\b", r"\1...", text)
+
+
+def signed(host, path, query, region, key, now):
+    """(request target, headers) of a GET without body under Signature Version 4 for S3."""
+    import hashlib
+    import hmac
+    from urllib.parse import quote
+
+    identity, secret, token = key
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", now)
+    scope = "%s/%s/s3/aws4_request" % (stamp[:8], region)
+    path = quote(path, safe="/-_.~")
+    text = "&".join("%s=%s" % (quote(name, safe="-_.~"), quote(query[name], safe="-_.~")) for name in sorted(query))
+    headers = {"host": host, "x-amz-content-sha256": EMPTY, "x-amz-date": stamp, "x-amz-security-token": token}
+    names = ";".join(sorted(headers))
+    lines = ["GET", path, text] + ["%s:%s" % (name, headers[name]) for name in sorted(headers)] + ["", names, EMPTY]
+    digest = hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()
+    signer = ("AWS4" + secret).encode("utf-8")
+    for part in scope.split("/"):
+        signer = hmac.new(signer, part.encode("utf-8"), hashlib.sha256).digest()
+    plain = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, digest])
+    signature = hmac.new(signer, plain.encode("utf-8"), hashlib.sha256).hexdigest()
+    headers["authorization"] = "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s" % (
+        identity,
+        scope,
+        names,
+        signature,
+    )
+    return path + "?" + text, headers

@@ -1,0 +1,200 @@
+"""Section `keystore`: the setting names in elasticsearch.keystore, read without a JVM where that is certain.
+
+An unprotected keystore is encrypted under a key derived from the empty password: whoever can read the file can read
+it, so nothing here is a secret but the values, which are stepped over and never leave this function.
+"""
+
+import os
+import re
+import struct
+
+from .base import OPEN_UP, Unseen, finish, group_name, read_octets, start, status_of, tool, user_name
+from .gcm import Forged, gcm_decrypt
+
+MAGIC = 0x3FD76C17
+NAME = re.compile(r"[A-Za-z0-9_\-.]+")
+ALWAYS_THERE = "keystore.seed"
+# Beyond this the plain AES takes seconds, and the tool is the better reader.
+MOST = 256 << 10
+
+
+class Doubt(Exception):
+    """The file is not, to the last byte, what this reader knows; str() says where."""
+
+
+def keystore(look):
+    place = look.place()
+    if place is None:
+        raise Unseen("no Elasticsearch was found on this host: none runs, and none is in /usr/share/elasticsearch")
+    path = place["path_conf"] + "/elasticsearch.keystore"
+    if status_of(place["root"] + place["path_conf"]) is None:
+        raise Unseen("the configuration folder %s does not exist" % place["path_conf"])
+    state = status_of(place["root"] + path)
+    value = {
+        "path": path,
+        "exists": state is not None,
+        "settings": [],
+        "format": None,
+        "owner": None,
+        "group": None,
+        "mode": None,
+        "modified": None,
+        "read_by": None,
+    }
+    if state is None:
+        return value
+    value["owner"], value["group"] = user_name(state.st_uid), group_name(state.st_gid)
+    value["mode"], value["modified"] = "%04o" % (state.st_mode & 0o7777), state.st_mtime
+    try:
+        value["format"], value["settings"] = names_in(read_octets(place["root"] + path))
+        value["read_by"] = "file"
+    except FileNotFoundError:
+        raise Unseen("%s was replaced while it was looked at" % path, "run again")
+    except Doubt as doubt:
+        value["settings"] = names_by_tool(look, place, path, str(doubt))
+        value["read_by"] = "elasticsearch-keystore"
+    return value
+
+
+class Cursor(object):
+    """Reads on through bytes and never past their end. order: of its integers, ">" or "<"."""
+
+    def __init__(self, content, order=">"):
+        self.content, self.at, self.order = content, 0, order
+
+    def take(self, count):
+        if count < 0 or self.at + count > len(self.content):
+            raise Doubt("it ends early")
+        self.at += count
+        return self.content[self.at - count : self.at]
+
+    def skip(self, count):
+        self.take(count)
+
+    def number(self, code="i"):
+        return struct.unpack(self.order + code, self.take(struct.calcsize(code)))[0]
+
+    def text(self):
+        return self.take(self.number("H")).decode("ascii", "replace")
+
+    def ended(self):
+        return self.at == len(self.content)
+
+
+def names_in(content):
+    """(format, sorted setting names) of a keystore without a password, formats 3 to 7.
+
+    Raises Doubt for anything else, Unseen where it has a password. What vouches for the names: the file's checksum,
+    GCM's tag under the key of its format, a body that parses to its last byte, and keystore.seed among them.
+    """
+    import zlib
+
+    if len(content) > MOST:
+        raise Doubt("it is larger than %d KiB" % (MOST >> 10))
+    head = Cursor(content)
+    if head.number("I") != MAGIC or head.take(head.take(1)[0]) != b"elasticsearch.keystore":
+        raise Doubt("it does not begin as a keystore")
+    version = head.number()
+    if not 3 <= version <= 7:
+        raise Doubt("its format is %d" % version)
+    protected = head.take(1)[0]
+    foot = Cursor(content[-16:])
+    if (foot.number("I"), foot.number("I")) != (MAGIC ^ 0xFFFFFFFF, 0) or foot.number("Q") != zlib.crc32(content[:-8]):
+        raise Doubt("its checksum is wrong")
+    if protected == 1:
+        raise Unseen(
+            "the keystore is password-protected: its names cannot be read without the password",
+            "elasticsearch-keystore list on that node, with the password",
+        )
+    if protected != 0:
+        raise Doubt("its password flag is %d" % protected)
+    head.order = "<" if version >= 5 else ">"
+    length = head.number()
+    if length != len(content) - head.at - 16:
+        raise Doubt("its length is wrong")
+    salt = head.take(head.number())
+    nonce = head.take(head.number())
+    body = head.take(head.number())
+    if head.at != len(content) - 16 or len(nonce) != 12 or len(body) < 16:
+        raise Doubt("its parts do not add up")
+    return version, body_names(decrypt(version, salt, nonce, body), version)
+
+
+def decrypt(version, salt, nonce, body):
+    import hashlib
+
+    rounds = 210000 if version >= 6 else 10000
+    try:
+        key = hashlib.pbkdf2_hmac("sha512", b"", salt, rounds, 32 if version >= 7 else 16)
+    except (AttributeError, ValueError):
+        # A FIPS build may refuse an empty password.
+        raise Doubt("this Python derives no key from an empty password")
+    try:
+        return gcm_decrypt(key, nonce, body[:-16], body[-16:], salt)
+    except Forged:
+        raise Doubt("it does not decrypt")
+
+
+def body_names(plain, version):
+    body = Cursor(plain)
+    names = []
+    for _ in range(body.number()):
+        names.append(body.text())
+        if version == 3:
+            body.text()
+        body.skip(body.number())
+    if not body.ended():
+        raise Doubt("something follows its last setting")
+    return checked(names)
+
+
+def checked(names):
+    """The names, sorted. Raises Doubt where they can't be a keystore's."""
+    if not all(NAME.fullmatch(name) for name in names) or len(set(names)) != len(names):
+        raise Doubt("it holds what is no setting name")
+    if ALWAYS_THERE not in names:
+        raise Doubt("it holds no %s" % ALWAYS_THERE)
+    return sorted(names)
+
+
+def names_by_tool(look, place, path, why):
+    """The names as `elasticsearch-keystore list` prints them. Raises Unseen with both readers' reasons."""
+    before = "%s cannot be read without Elasticsearch's tool (%s), and " % (path, why)
+    remedy = "sudo ES_PATH_CONF=%s %s/bin/elasticsearch-keystore list, on that node" % (
+        place["path_conf"],
+        place["home"],
+    )
+    command = place["home"] + "/bin/elasticsearch-keystore"
+    if place["root"]:
+        raise Unseen(before + "that is inside a container", remedy)
+    if not os.access(command, os.X_OK):
+        raise Unseen(before + "%s may not be run here" % command, OPEN_UP)
+    arguments = [command, "list"]
+    runuser = tool("runuser")
+    if os.geteuid() == 0 and runuser and place["service_user"] not in (None, "root"):
+        # As root its JVM would leave root's files in the temporary folder for a moment.
+        arguments = [runuser, "-u", place["service_user"], "--"] + arguments
+    status, output, errors = finish(start(arguments, tool_environment(look, place)), look.deadline.left(25))
+    if "password" in (output + errors).lower():
+        raise Unseen("the keystore is password-protected: its names cannot be read without the password", remedy)
+    if status != 0:
+        raise Unseen(before + "that ended with exit status %d" % status, remedy)
+    # JVM warnings can come before the names on standard output.
+    names = [line.strip() for line in output.splitlines() if NAME.fullmatch(line.strip())]
+    try:
+        return checked(names)
+    except Doubt as doubt:
+        raise Unseen(before + "that printed no list of names: " + str(doubt), remedy)
+
+
+def tool_environment(look, place):
+    """What the tool needs to find its configuration and the JVM that the server runs on."""
+    variables = {"ES_PATH_CONF": place["path_conf"]}
+    server = look.server()
+    if server is not None:
+        try:
+            given = server.environment()
+        except Unseen:
+            given = {}
+        variables.update({name: given[name] for name in ("ES_JAVA_HOME", "JAVA_HOME") if name in given})
+    return variables

@@ -1,0 +1,136 @@
+"""Section `routing`, and the route the kernel chooses for one destination: both by iproute2."""
+
+import json
+import os
+
+from .base import Unseen, finish, start, tool
+
+REFUSALS = (
+    ("Invalid argument", "blackhole"),
+    ("No route to host", "unreachable"),
+    ("Permission denied", "prohibit"),
+    ("Network is unreachable", "none"),
+)
+
+
+def ip_tool():
+    path = tool("ip")
+    if path is None:
+        raise Unseen("there is no ip command on this node", "install the package iproute2 (RHEL: iproute)")
+    return path
+
+
+def routing(look):
+    ip = ip_tool()
+    families = [("inet", "-4")]
+    # Without the IPv6 module ip answers its questions with an error.
+    if os.path.exists("/proc/net/if_inet6"):
+        families.append(("inet6", "-6"))
+    asked = []
+    for family, option in families:
+        asked.append((family, "routes", start([ip, "-j", "-d", option, "route", "show", "table", "all"])))
+        asked.append((family, "rules", start([ip, option, "rule", "show"])))
+    asked.append((None, "addresses", start([ip, "-j", "address", "show"])))
+    value = {"routes": [], "rules": [], "addresses": []}
+    for family, what, child in asked:
+        output = told(child, look.deadline)
+        if what == "routes":
+            value["routes"] += [route for entry in listed(output) for route in routes(entry, family)]
+        elif what == "rules":
+            value["rules"] += [rule(line, family) for line in output.splitlines() if line.strip()]
+        else:
+            value["addresses"] += [address for entry in listed(output) for address in addresses(entry)]
+    return value
+
+
+def told(child, deadline):
+    status, output, errors = finish(child, deadline.left(10))
+    if "-j" in errors or "-json" in errors:
+        raise Unseen(
+            "the ip command of this node gives no JSON: iproute2 is too old", "iproute2 4.17 or newer on that node"
+        )
+    if status != 0:
+        raise Unseen("%s ended with exit status %d: %s" % (" ".join(child.args), status, errors.strip()[:200]))
+    return output
+
+
+def listed(output):
+    """The entries of a JSON array, none for no output at all; older ones print empty objects in between."""
+    if not output.strip():
+        return []
+    try:
+        return [entry for entry in json.loads(output) if entry]
+    except ValueError:
+        raise Unseen("what the ip command of this node prints is not JSON", "iproute2 4.17 or newer on that node")
+
+
+def routes(entry, family):
+    """One entry of `ip -j -d route show table all` as a route a next hop; the kernel's local table is left out."""
+    if entry.get("table") == "local" or "dst" not in entry:
+        return []
+    hops = entry.get("nexthops") or [entry]
+    return [
+        {
+            "family": family,
+            "table": str(entry.get("table", "main")),
+            "kind": entry.get("type", "unicast"),
+            "destination": entry["dst"],
+            "gateway": gateway_of(hop),
+            "device": hop.get("dev", entry.get("dev")),
+            "source": entry.get("prefsrc"),
+            "metric": entry.get("metric"),
+            "protocol": text_or_none(entry.get("protocol")),
+            "scope": text_or_none(entry.get("scope")),
+        }
+        for hop in hops
+    ]
+
+
+def gateway_of(hop):
+    # "via" is a gateway of the other family.
+    return hop.get("gateway") or (hop.get("via") or {}).get("host")
+
+
+def text_or_none(value):
+    return None if value is None else str(value)
+
+
+def rule(line, family):
+    priority, _, text = line.partition(":")
+    return {"family": family, "priority": int(priority), "text": " ".join(text.split())}
+
+
+def addresses(entry):
+    return [
+        {
+            "device": entry["ifname"],
+            "family": info["family"],
+            "address": info["local"],
+            "prefix": info["prefixlen"],
+            "scope": str(info.get("scope", "")),
+        }
+        for info in entry.get("addr_info", [])
+        if info.get("family") in ("inet", "inet6") and "local" in info
+    ]
+
+
+def chosen_path(purpose, address, deadline):
+    """What `ip route get` says of the address."""
+    child = start([ip_tool(), "-j", "route", "get", address])
+    status, output, errors = finish(child, deadline.left(10))
+    value = {"purpose": purpose, "target": address, "kind": None, "gateway": None, "device": None, "source": None}
+    for words, kind in REFUSALS:
+        if status != 0 and words in errors:
+            value["kind"] = kind
+            return value
+    entries = listed(output) if status == 0 else []
+    if not entries:
+        raise Unseen("ip route get %s ended with exit status %d: %s" % (address, status, errors.strip()[:200]))
+    entry = entries[0]
+    value["gateway"], value["device"], value["source"] = gateway_of(entry), entry.get("dev"), entry.get("prefsrc")
+    kind = entry.get("type", "unicast")
+    if kind in ("local", "blackhole", "unreachable", "prohibit"):
+        value["kind"] = kind
+    else:
+        value["kind"] = "gateway" if value["gateway"] else "on-link"
+    return value

@@ -1,0 +1,146 @@
+"""The program: one JSON request a line in, one framed JSON answer a line out, a thread a request. Changes nothing."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+from .base import CHILDREN, Deadline, Once, Unseen, user_name
+from .config import config
+from .imds import Metadata, imds
+from .install import find_place, install
+from .keystore import keystore
+from .paths import paths
+from .process import find_server, process
+from .relay import Relay
+from .routing import routing
+from .system import system
+from .together import our_fault, together, wrapped
+
+PROTOCOL = 1
+SECTIONS = {
+    "system": system,
+    "install": install,
+    "process": process,
+    "keystore": keystore,
+    "config": config,
+    "imds": imds,
+    "routing": routing,
+}
+
+
+class Look(object):
+    """What the sections of one answer share, and by when they must be ready."""
+
+    def __init__(self, deadline, metadata):
+        self.deadline, self.once, self.role = deadline, Once(), metadata
+
+    def server(self):
+        return self.once.get("server", find_server)
+
+    def place(self):
+        return self.once.get("place", lambda: find_place(self.server()))
+
+    def metadata(self):
+        # Kept from the first question to the second, where it signs.
+        return self.role.get("metadata", lambda: Metadata(self.deadline))
+
+
+class Program(object):
+    """marker: begins every line we write, so that what a login shell says before or between is no answer."""
+
+    def __init__(self, marker, output):
+        self.marker, self.output = marker, output
+        self.lock = threading.Lock()
+        self.relays = {}
+        self.metadata = Once()
+
+    def send(self, message):
+        line = memoryview(("%s %s\n" % (self.marker, json.dumps(message))).encode("ascii"))
+        with self.lock:
+            while line:
+                line = line[os.write(self.output, line) :]
+
+    def take(self, message):
+        """One line of the controller: a frame of a relay, or a request."""
+        number = message["id"]
+        if "ask" not in message:
+            relay = self.relays.get(number)
+            if relay is not None:
+                relay.frame(message)
+            return
+        if message["ask"] == "relay":
+            # Known before its first frame can come.
+            self.relays[number] = Relay(number, self.send)
+        threading.Thread(target=self.work, args=(message,), daemon=True).start()
+
+    def work(self, message):
+        number = message["id"]
+        try:
+            answer = {"id": number, "answer": self.answer(message)}
+        except Unseen as unseen:
+            answer = {"id": number, "error": unseen.reason, "remedy": unseen.remedy}
+        except Exception as error:
+            fault = our_fault(error)
+            answer = {"id": number, "error": fault.reason, "remedy": fault.remedy}
+        try:
+            self.send(answer)
+            relay = self.relays.get(number)
+            if relay is not None and "answer" in answer:
+                relay.carry()
+        except OSError:
+            end()
+        self.relays.pop(number, None)
+
+    def answer(self, message):
+        ask = message["ask"]
+        if ask == "clock":
+            return {"clock": time.time()}
+        seconds = float(message["deadline"])
+        # Ready a little before the controller stops waiting.
+        look = Look(Deadline(max(seconds - 1, seconds * 0.8)), self.metadata)
+        if ask == "facts":
+            work = {name: lambda name=name: SECTIONS[name](look) for name in message["sections"]}
+            done = together(work, look.deadline)
+            return {"sections": {name: wrapped(result) for name, result in done.items()}}
+        if ask == "paths":
+            return paths(message, look)
+        if ask == "relay":
+            self.relays[message["id"]].connect(message["host"], message["port"], look.deadline.left())
+            return {}
+        raise Unseen("this probe knows no question %s" % ask)
+
+
+def end():
+    """At once, whatever the threads are at; tools that still run go too."""
+    for child in list(CHILDREN):
+        try:
+            child.kill()
+        except OSError:
+            pass
+    os._exit(0)
+
+
+def serve():
+    source = sys.stdin.buffer
+    hello = json.loads(source.readline().decode("ascii"))
+    signal.signal(signal.SIGALRM, lambda number, frame: end())
+    signal.alarm(int(hello["lifetime"]))
+    # Whatever else writes to standard output from now on is no part of the protocol.
+    output = os.dup(1)
+    os.dup2(2, 1)
+    program = Program(hello["marker"], output)
+    os.write(output, b"\n")
+    version = "%d.%d.%d" % sys.version_info[:3]
+    program.send({"protocol": PROTOCOL, "python": version, "user": user_name(os.geteuid()), "pid": os.getpid()})
+    try:
+        for line in source:
+            program.take(json.loads(line.decode("ascii")))
+    finally:
+        end()
+
+
+if __name__ == "__main__":
+    serve()
