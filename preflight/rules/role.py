@@ -78,7 +78,7 @@ def same_role(survey: Survey, node: NodeFacts) -> Finding | None:
     needed(survey, node)
     own = known(node.imds).role
     if own is None:
-        raise CouldNotCheck("IMDS names no role on this node")
+        raise NotApplicable("IMDS names no role on this node (ROLE-1)")
     kind = _kind(survey.member_of(node))
     roles = {node.name: own}
     for other in members.companions(survey, node):

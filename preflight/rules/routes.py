@@ -10,7 +10,7 @@ import ipaddress
 
 import msgspec
 
-from ..facts import ChosenPath, CouldNotCheck, NodeFacts, Routing, Survey, Unknown, known
+from ..facts import ChosenPath, CouldNotCheck, NodeFacts, Route, Routing, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import members, tables
 
@@ -263,3 +263,28 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def differing(survey: Survey, node: NodeFacts) -> tuple[tuple[Route, ...], tuple[Route, ...]]:
+    """Routes behind a difference in chosen paths: those only this node has, those only the reference has.
+
+    Raises CouldNotCheck, NotApplicable where there is no reference.
+    """
+    beside = compared(survey, node)
+    if beside.reference is None:
+        raise NotApplicable("no two nodes agree on their routes")
+    reference = survey.node(beside.reference)
+    ours, theirs = known(node.routing), known(reference.routing)
+    targets = _judged_targets(survey, node, reference.name)
+    left = tables.covering(theirs, targets, frozenset(tables.subnets(ours)))
+    right = tables.covering(ours, targets, frozenset(tables.subnets(theirs)))
+    extra = tuple(route for text, found in right.items() if text not in left for route in found)
+    return extra, tuple(route for text, found in left.items() if text not in right for route in found)
+
+
+def same_subnet(routing: Routing | Unknown, address: str) -> bool:
+    """True where the address is in one of the host's own subnets."""
+    if isinstance(routing, Unknown):
+        return False
+    found = ipaddress.ip_address(address)
+    return any(found.version == n.version and found in n for n in tables.subnets(routing))

@@ -144,6 +144,18 @@ def diff(ours: Routing, theirs: Routing, name: str, reference: str, unless: Iter
     return tuple(found)
 
 
+def covering(
+    routing: Routing, targets: Iterable[str], peers: frozenset[Network] = frozenset()
+) -> dict[str, tuple[Route, ...]]:
+    """The comparable lines whose routes cover one of these addresses."""
+    wanted = tuple(ipaddress.ip_address(address) for address in targets)
+    return {
+        text: tuple(r for r in routes if any(_covers(r, a) for a in wanted))
+        for text, routes in lines(routing, peers).items()
+        if any(_covers(r, a) for r in routes for a in wanted)
+    }
+
+
 def _kept(
     found: dict[str, tuple[Route, ...]], skipped: tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]
 ) -> dict[str, tuple[Route, ...]]:

@@ -426,8 +426,8 @@ def route_own(survey: Survey, name: str, gateway: str = "198.18.0.254") -> Surve
 
 def elasticsearch_down(survey: Survey, name: str) -> Survey:
     """No Elasticsearch process; the others have noticed, and elected another master where it was the master."""
-    why = Unknown(reason="no Elasticsearch process runs on this node")
-    survey = with_node(survey, name, process=None, view=why, dials=why, paths=why, buckets=why)
+    why = Unknown(reason=f"no Elasticsearch process runs on {name}")
+    survey = with_node(survey, name, process=None, view=why)
     return _member_gone(survey, name)
 
 
@@ -437,11 +437,11 @@ def host_down(survey: Survey, name: str) -> Survey:
         reason=f"{name}: no answer from {survey.node(name).host}:22 within 5 s",
         remedy="is the host up, and does its security group let this machine in?",
     )
-    blocked = replace(why, blocked=True)
+    blocked = Unknown(reason=f"{name} could not be surveyed (NODE-1)", blocked=True)
     seen = ("system", "install", "process", "keystore", "config", "imds", "routing")
     asked = ("view", "dials", "paths", "buckets")
     sections = dict.fromkeys((*seen, *asked), blocked)
-    return _member_gone(with_node(survey, name, login=blocked, **sections), name)
+    return _member_gone(with_node(survey, name, login=why, **sections), name)
 
 
 def _member_gone(survey: Survey, name: str) -> Survey:
@@ -452,12 +452,10 @@ def _member_gone(survey: Survey, name: str) -> Survey:
     new = master.id if master else cluster.master_id
     nodes = []
     for found in survey.nodes:
-        if found.name != name and isinstance(found.view, View):
-            assert not isinstance(found.dials, Unknown)
-            assert not isinstance(found.paths, Unknown)
+        if not isinstance(found.dials, Unknown) and not isinstance(found.paths, Unknown):
             found = replace(
                 found,
-                view=replace(found.view, master_id=new),
+                view=replace(found.view, master_id=new) if isinstance(found.view, View) else found.view,
                 dials=tuple(d for d in found.dials if d.member != gone),
                 paths=tuple(p for p in found.paths if p.purpose != f"peer:{gone}"),
             )

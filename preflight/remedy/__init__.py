@@ -1,0 +1,31 @@
+"""Exact commands for one node: what mends a finding where the facts prove it safe, else what would prove it.
+
+Every command is complete: paths from the node's own installation, addresses from the survey, everything quoted. One for
+the node is typed on the node; one for the controller on the machine that runs the suite.
+"""
+
+from .asking import ask, restart, ssh
+from .keys import discovery_keys, prove_role, remove_static_keys
+from .network import look_at, open_ports, own_route, upstream_route
+from .process import reach_host, start_elasticsearch
+from .region import drop_removed_settings, set_region
+from .role import give_role, one_role
+
+__all__ = [
+    "ask",
+    "discovery_keys",
+    "drop_removed_settings",
+    "give_role",
+    "look_at",
+    "one_role",
+    "open_ports",
+    "own_route",
+    "prove_role",
+    "reach_host",
+    "remove_static_keys",
+    "restart",
+    "set_region",
+    "ssh",
+    "start_elasticsearch",
+    "upstream_route",
+]

@@ -1,0 +1,70 @@
+"""How a command reaches a node or its Elasticsearch, a login never in a command line."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from pathlib import PurePosixPath
+
+from ..facts import Config, Imds, Install, NodeFacts, Survey, View
+from ..judgement import Command
+
+CONTROLLER = "controller"
+AFTERWARDS = "then run the suite again: it proves the mend, or says what is left"
+
+
+def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST") -> Command:
+    """One request to the node's own HTTP address, typed on the controller; the login goes through standard input."""
+    view = node.view
+    url = f"{view.url if isinstance(view, View) else 'https://localhost:9200'}/{path}"
+    curl = ["curl", "-sS", "-K", "-"]
+    authority = _authority(node)
+    if url.startswith("https:") and authority:
+        curl += ["--cacert", authority]
+    curl += ["-X", method, url]
+    remote = "sudo " + " ".join(shlex.quote(word) for word in curl)
+    if survey.options.elasticsearch_login == "api-key":
+        login = """printf 'header = "Authorization: ApiKey %s"\\n' "$ES_PREFLIGHT_API_KEY\""""
+    else:
+        login = """printf 'user = "%s:%s"\\n' "$ES_PREFLIGHT_USER" "$(cat "$ES_PREFLIGHT_PASSWORD_FILE")\""""
+    return Command(where=CONTROLLER, text=f"{login} | {ssh(survey, node)} {shlex.quote(remote)}")
+
+
+def ssh(survey: Survey, node: NodeFacts) -> str:
+    """ "ssh OPTIONS NODE" as this run logged in; OPTIONS are the caller's own text, already quoted."""
+    options = f" {survey.options.ssh}" if survey.options.ssh else ""
+    return f"ssh{options} {shlex.quote(node.name)}"
+
+
+def _authority(node: NodeFacts) -> str | None:
+    """CA file of the node's HTTP certificate, on the node: as its configuration names it, else where 8.x writes it."""
+    if not isinstance(node.config, Config):
+        return None
+    conf = PurePosixPath(node.config.path).parent
+    written = node.config.settings.get("xpack.security.http.ssl.certificate_authorities", "")
+    first = re.sub(r"[\[\]\"']", "", written).split(",")[0].strip()
+    if first:
+        return str(conf / first)
+    return str(conf / "certs/http_ca.crt") if "xpack.security.http.ssl.keystore.path" in node.config.names else None
+
+
+def restart(node: NodeFacts) -> str:
+    """How Elasticsearch is restarted on this node."""
+    if isinstance(node.install, Install) and node.install.layout in ("tar", "docker"):
+        how = {"tar": "stop and start Elasticsearch as it was started", "docker": "docker restart of its container"}
+        return how[node.install.layout]
+    return "sudo systemctl restart elasticsearch"
+
+
+def stamp(survey: Survey) -> str:
+    """The survey's beginning in UTC, for the name of a copy: "20251124T104000Z"."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(survey.started))
+
+
+def instance(node: NodeFacts) -> str:
+    """The node's instance id for a command line; looked up by the address it was dialled at where IMDS gave none."""
+    if isinstance(node.imds, Imds) and node.imds.instance_id:
+        return shlex.quote(node.imds.instance_id)
+    query = f"--filters Name=private-ip-address,Values={shlex.quote(node.host)}"
+    return f'"$(aws ec2 describe-instances {query} --query "Reservations[0].Instances[0].InstanceId" --output text)"'

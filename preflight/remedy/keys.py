@@ -1,0 +1,111 @@
+"""Taking static keys out of a keystore: only where the role that then signs is proven on that node."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from ..facts import Install, Keystore, NodeFacts, Survey, View
+from ..judgement import Command, Remedy
+from ..rules import keystore, role
+from .asking import ask, restart, stamp
+
+
+def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
+    """Take the static keys of every client that goes to AWS out of this node's keystore.
+
+    The commands are the fix only where S3 accepted this node's role for every repository that uses the clients.
+    """
+    found = keystore.client_keys(survey, node)
+    why = next((w for w in (role.unproven(node, k.repositories) for k in found) if w), None)
+    if why is not None:
+        return Remedy(
+            caution=f"do not remove yet: role not proven on {node.name}: {why}",
+            commands=prove_role(survey, node),
+            advice=(
+                "without a role the node has nothing else to sign with, and every one of its snapshots fails",
+                "the command that removes the keys is printed here once S3 accepts the role from this node",
+            ),
+        )
+    settings = [name for keys in found for name in keys.settings]
+    repositories = sorted({r.name for keys in found for r in keys.repositories or ()})
+    commands = [*_remove(survey, node, settings)]
+    advice = [
+        "also remove them from what put them there (configuration management, image, start script), or they come back",
+        f"to undo: {_as_root(node)}cp -p {shlex.quote(_backup(survey, node))} {shlex.quote(_keystore_path(node))}, "
+        "then reload again",
+    ]
+    if isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
+        reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
+        commands.append(ask(survey, node, reload))
+        commands.extend(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories)
+        advice.insert(
+            0,
+            "HTTP 200 of the reload proves nothing: read reload_exception in its answer. "
+            f"Restarting does the same: {restart(node)}",
+        )
+    else:
+        commands.append(Command(where=node.name, text=restart(node)))
+        advice.insert(0, "the process keeps the keys it has loaded until it is restarted or told to reload")
+    return Remedy(commands=tuple(commands), advice=(*advice, *_container(node)))
+
+
+def _remove(survey: Survey, node: NodeFacts, settings: list[str]) -> tuple[Command, ...]:
+    """Copy the keystore aside, then remove every name in one call of the tool: half a pair stops the client."""
+    install = node.install if isinstance(node.install, Install) else None
+    home = install.home if install else "/usr/share/elasticsearch"
+    conf = install.path_conf if install else str(PurePosixPath(_keystore_path(node)).parent)
+    tool = shlex.quote(f"{home}/bin/elasticsearch-keystore")
+    names = " ".join(shlex.quote(name) for name in settings)
+    path = shlex.quote(_keystore_path(node))
+    sudo = _as_root(node)
+    return (
+        Command(where=node.name, text=f"{sudo}cp -p {path} {shlex.quote(_backup(survey, node))}"),
+        Command(where=node.name, text=f"{sudo}ES_PATH_CONF={shlex.quote(conf)} {tool} remove {names}"),
+    )
+
+
+def _as_root(node: NodeFacts) -> str:
+    """sudo as the keystore's owner: the tool refuses to save a file whose owner would change (exit 78)."""
+    owner = node.keystore.owner if isinstance(node.keystore, Keystore) else None
+    return "sudo " if owner in (None, "root") else f"sudo -u {shlex.quote(owner)} "
+
+
+def _keystore_path(node: NodeFacts) -> str:
+    return node.keystore.path if isinstance(node.keystore, Keystore) else "/etc/elasticsearch/elasticsearch.keystore"
+
+
+def _backup(survey: Survey, node: NodeFacts) -> str:
+    return f"{_keystore_path(node)}.before-preflight-{stamp(survey)}"
+
+
+def _container(node: NodeFacts) -> tuple[str, ...]:
+    if isinstance(node.install, Install) and node.install.layout == "docker":
+        return (
+            "Elasticsearch runs in a container here: type the node's commands inside it (docker exec), without sudo",
+        )
+    return ()
+
+
+def prove_role(survey: Survey, node: NodeFacts) -> tuple[Command, ...]:
+    """What shows which role the node has, without printing a credential."""
+    base = "http://169.254.169.254/latest"
+    token = f"$(curl -sS -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {base}/api/token)"
+    return (
+        Command(
+            where=node.name,
+            text=f'curl -sS -m 5 -H "X-aws-ec2-metadata-token: {token}" {base}/meta-data/iam/security-credentials/',
+        ),
+    )
+
+
+def discovery_keys(node: NodeFacts) -> Remedy:
+    """Nothing in the survey proves that the role may describe instances, so this removes nothing."""
+    return Remedy(
+        caution="do not remove yet: whether the role may call ec2:DescribeInstances is not proven",
+        advice=(
+            "allow ec2:DescribeInstances to the role, remove discovery.ec2.* from one node's keystore, restart it and "
+            "see it join before the next",
+        ),
+    )

@@ -1,0 +1,117 @@
+"""Ports and routes: the node's own where a peer proves what is right, else where to look."""
+
+from __future__ import annotations
+
+import shlex
+
+from ..facts import CouldNotCheck, Dial, Imds, NodeFacts, Survey
+from ..judgement import Command, NotApplicable, Remedy
+from ..rules import members, ports, routes, tables
+from .asking import AFTERWARDS, CONTROLLER, instance
+
+
+def open_ports(survey: Survey, node: NodeFacts, port: ports.Port) -> Remedy:
+    """Where to look for what refuses or drops; nothing here proves which filter it is."""
+    return look_at(survey, ports.failing(survey, node, port), node.name)
+
+
+def look_at(survey: Survey, dials: tuple[Dial, ...], source: str) -> Remedy:
+    """Commands for each failing target: its listener where it refuses, its filters where packets vanish."""
+    commands: list[Command] = []
+    advice: list[str] = []
+    for dial in dials:
+        name = members.title(survey, dial.member)
+        number = dial.target.rpartition(":")[2]
+        given = any(n.name == name for n in survey.nodes)
+        if dial.outcome == "refused" and given:
+            commands.append(Command(where=name, text=f"sudo ss -ltnp 'sport = :{number}'"))
+            commands.append(Command(where=name, text="sudo nft list ruleset || sudo iptables -S"))
+        elif dial.outcome == "timeout":
+            if given:
+                commands.append(Command(where=name, text="sudo nft list ruleset || sudo iptables -S"))
+            commands.append(Command(where=CONTROLLER, text=_groups(survey, dial)))
+        else:
+            commands.append(Command(where=source, text=f"ip route get {_host(dial.target)}"))
+    if any(d.outcome == "timeout" for d in dials):
+        advice.append(
+            "a timeout is a filter that drops: security group, network ACL or the host's own; then the route back"
+        )
+    return Remedy(
+        caution="which filter is in the way is not proven: these show it",
+        commands=tuple(dict.fromkeys(commands)),
+        advice=tuple(advice),
+    )
+
+
+def _groups(survey: Survey, dial: Dial) -> str:
+    address = shlex.quote(_host(dial.target))
+    query = "NetworkInterfaces[].{subnet:SubnetId,groups:Groups[].GroupId}"
+    return (
+        f"aws ec2 describe-network-interfaces --filters Name=addresses.private-ip-address,Values={address} "
+        f"--query {shlex.quote(query)}"
+    )
+
+
+def _host(target: str) -> str:
+    return target.rpartition(":")[0].strip("[]")
+
+
+def own_route(survey: Survey, node: NodeFacts) -> Remedy:
+    """Make the routes that differ the reference's again, where its subnet is this node's and so proves the gateway."""
+    text = _proven_change(survey, node)
+    if text is None:
+        return Remedy(
+            caution="which route is right is not proven: no reference node shares this node's subnet and shows it",
+            commands=(Command(where=node.name, text="ip route show table all; ip rule"),),
+            advice=("the diff of the tables shows what differs",),
+        )
+    return Remedy(
+        commands=(Command(where=node.name, text=text),),
+        advice=(
+            "this lasts until the next boot or lease: mend what wrote the route too (netplan, ifcfg, a start script)",
+            AFTERWARDS,
+        ),
+    )
+
+
+def _proven_change(survey: Survey, node: NodeFacts) -> str | None:
+    """The one `ip route` command that makes the differing routes the reference's; None where one is not enough."""
+    try:
+        extra, missing = routes.differing(survey, node)
+    except (CouldNotCheck, NotApplicable):
+        return None
+    if len(extra) == 1 and not missing:
+        return f"sudo ip route del {tables.written(extra[0])}"
+    if len(missing) == 1 and all(r.destination == missing[0].destination for r in extra):
+        wanted = missing[0]
+        own_subnet = wanted.gateway is not None and routes.same_subnet(node.routing, wanted.gateway)
+        if wanted.kind == "unicast" and wanted.table == "main" and own_subnet:
+            return f"sudo ip route replace {wanted.destination} via {wanted.gateway}"
+    return None
+
+
+def upstream_route(survey: Survey, node: NodeFacts) -> Remedy:
+    """What lies between this node's gateway and S3: its subnet's route table, endpoint, NAT, groups and ACL."""
+    imds = node.imds if isinstance(node.imds, Imds) else None
+    where = f" --region {shlex.quote(imds.region)}" if imds and imds.region else ""
+    query = "--query 'Reservations[0].Instances[0].SubnetId' --output text"
+    subnet = f"$(aws ec2 describe-instances{where} --instance-ids {instance(node)} {query})"
+    table = f'aws ec2 describe-route-tables{where} --filters Name=association.subnet-id,Values="{subnet}"'
+    return Remedy(
+        caution="which hop drops the traffic is not proven from the node: these show its subnet's route to S3",
+        commands=(
+            Command(where=CONTROLLER, text=table),
+            Command(where=CONTROLLER, text=f"aws ec2 describe-vpc-endpoints{where} {_endpoint_filter(imds)}"),
+        ),
+        advice=(
+            "no table for the subnet means the VPC's main table; compare with the subnet of a node that reaches S3",
+            "S3's gateway endpoint missing from the table: aws ec2 modify-vpc-endpoint --vpc-endpoint-id … "
+            "--add-route-table-ids …",
+            "route present: look at the security group's outgoing 443, the network ACL both ways, then the NAT gateway",
+        ),
+    )
+
+
+def _endpoint_filter(imds: Imds | None) -> str:
+    service = f"com.amazonaws.{imds.region}.s3" if imds and imds.region else "*.s3"
+    return f"--filters {shlex.quote(f'Name=service-name,Values={service}')}"

@@ -1,0 +1,36 @@
+"""Elasticsearch that does not run, and hosts that do not answer."""
+
+from __future__ import annotations
+
+from ..facts import Config, Install, NodeFacts, Survey, Unknown
+from ..judgement import Command, Remedy
+from ..rules import region
+from .asking import CONTROLLER, ssh
+from .region import drop_removed_settings
+
+
+def start_elasticsearch(survey: Survey, node: NodeFacts) -> Remedy:
+    """Read why it stopped, then start it; not while its configuration is known to refuse."""
+    log = Command(where=node.name, text="sudo sh -c 'tail -n 50 /var/log/elasticsearch/*.log'")
+    if isinstance(node.install, Install) and node.install.layout in ("tar", "docker"):
+        return Remedy(caution="how it is started here is not known", advice=("start it as it was started before",))
+    if isinstance(node.config, Config) and any(region.REMOVED.fullmatch(name) for name in node.config.names):
+        mend = drop_removed_settings(survey, node)
+        return Remedy(
+            caution="it will not start while elasticsearch.yml holds a removed setting (REGION-3): mend that first",
+            commands=mend.commands,
+        )
+    return Remedy(
+        commands=(Command(where=node.name, text="sudo systemctl start elasticsearch"), log),
+        advice=("if it ends again, the log's last lines say why",),
+    )
+
+
+def reach_host(survey: Survey, node: NodeFacts) -> Remedy:
+    """What the login's own error suggests."""
+    hint = node.login.remedy if isinstance(node.login, Unknown) else ""
+    return Remedy(
+        caution="until it answers, nothing on this node is known",
+        commands=(Command(where=CONTROLLER, text=f"{ssh(survey, node)} true"),),
+        advice=(hint,) if hint else (),
+    )

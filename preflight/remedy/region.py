@@ -1,0 +1,82 @@
+"""The region in a node's own settings."""
+
+from __future__ import annotations
+
+import shlex
+
+from ..facts import Config, CouldNotCheck, NodeFacts, Repository, Survey
+from ..judgement import Command, Remedy
+from ..rules import region
+from .asking import AFTERWARDS, CONTROLLER, restart, stamp
+
+
+def set_region(survey: Survey, node: NodeFacts) -> Remedy:
+    """Write the bucket's region for every client that lacks it or contradicts it, and restart."""
+    commands: list[Command] = []
+    advice: list[str] = []
+    for repository in region.judged(survey, node):
+        wanted = region.bucket_region(survey, node, repository.name)
+        value, source = _used(survey, node, repository)
+        if source == "bucket" or (wanted and value == wanted and source != "IMDS"):
+            continue
+        if wanted is None:
+            return Remedy(
+                caution=f"which region is right is not proven: S3 named none for the bucket of {repository.name}",
+                commands=(
+                    Command(
+                        where=CONTROLLER, text=f"aws s3api head-bucket --bucket {shlex.quote(repository.bucket or '')}"
+                    ),
+                ),
+            )
+        if source == "repository":
+            advice.append(
+                f"{repository.name} itself names {value}: register it again (PUT _snapshot/{repository.name}) "
+                f"with all of its settings and region {wanted}"
+            )
+            continue
+        command = Command(where=node.name, text=_setting(node, f"s3.client.{repository.client}.region", wanted))
+        if command not in commands:
+            commands.append(command)
+    if commands:
+        commands.append(Command(where=node.name, text=restart(node)))
+        advice.append(
+            "settings in elasticsearch.yml are read at start only; restart one node at a time and wait for green"
+        )
+    return Remedy(commands=tuple(commands), advice=(*advice, AFTERWARDS))
+
+
+def _used(survey: Survey, node: NodeFacts, repository: Repository) -> tuple[str | None, str | None]:
+    try:
+        return region.used(survey, node, repository)
+    except CouldNotCheck:
+        return None, None
+
+
+def _setting(node: NodeFacts, name: str, value: str) -> str:
+    path = node.config.path if isinstance(node.config, Config) else "/etc/elasticsearch/elasticsearch.yml"
+    file = shlex.quote(path)
+    if isinstance(node.config, Config) and name in node.config.names:
+        pattern = name.replace(".", r"\.")
+        return f"sudo sed -i {shlex.quote(f's|^{pattern}:.*|{name}: {value}|')} {file}"
+    # The file's last line may lack its newline.
+    return f"printf '\\n%s\\n' {shlex.quote(f'{name}: {value}')} | sudo tee -a {file}"
+
+
+def drop_removed_settings(survey: Survey, node: NodeFacts) -> Remedy:
+    """Comment the settings out, a copy of the file kept."""
+    if not isinstance(node.config, Config):
+        return Remedy()
+    file = shlex.quote(node.config.path)
+    found = [name for name in node.config.names if region.REMOVED.fullmatch(name)]
+    pattern = "|".join(name.replace(".", r"\.") for name in found)
+    suffix = shlex.quote(f".before-preflight-{stamp(survey)}")
+    return Remedy(
+        commands=(
+            Command(where=node.name, text=f"sudo sed -i{suffix} -E {shlex.quote(f's/^({pattern}):/#&/')} {file}"),
+            Command(where=node.name, text=f"sudo grep -nE {shlex.quote('cloud|repositories')} {file}"),
+        ),
+        advice=(
+            "the running process does not mind; the next start refuses the file",
+            "settings written as nested keys (cloud: aws: region:) are for an editor: the second command shows them",
+        ),
+    )
