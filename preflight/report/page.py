@@ -175,7 +175,7 @@ def _ports(survey: Survey) -> list[Ports]:
     found = []
     for cluster in survey.clusters:
         names = {member.id: _member(survey, member) for member in cluster.members}
-        nodes = [node for node in survey.nodes if survey.cluster_of(node) is cluster]
+        nodes = [node for node in survey.nodes if survey.cluster_of(node) is cluster or _lone(survey, node)]
         if all(isinstance(node.dials, Unknown) for node in nodes):
             continue
         for title, port in (("Transport", "transport"), ("HTTP", "http")):
@@ -186,6 +186,11 @@ def _ports(survey: Survey) -> list[Ports]:
                 columns = ((f"all {len(columns)} members", ""),)
             found.append(Ports(f"{title}, cluster {cluster.name}", columns, rows))
     return found
+
+
+def _lone(survey: Survey, node: NodeFacts) -> bool:
+    """Nothing says which cluster the node is in, and there is only one it could be in."""
+    return isinstance(node.view, Unknown) and len(survey.clusters) == 1
 
 
 def _member(survey: Survey, member: Member) -> str:

@@ -24,8 +24,8 @@ class Sign(msgspec.Struct, frozen=True):
 SIGNS: dict[Verdict, Sign] = {
     "fail": Sign("✗", "FAIL", "fail"),
     "warning": Sign("!", "warn", "warn"),
-    "could not check": Sign("?", "unchecked", "unknown"),
-    "blocked": Sign("⊘", "blocked", "unknown"),
+    "could not check": Sign("?", "unchk", "unknown"),
+    "blocked": Sign("⊘", "blkd", "unknown"),
     "waived": Sign("~", "waived", "waived"),
     "not applicable": Sign("–", "n/a", "none"),  # noqa: RUF001 - a dash as wide as the other marks
     "pass": Sign("✓", "ok", "pass"),

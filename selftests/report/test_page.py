@@ -113,7 +113,7 @@ def test_the_incident_reads_from_verdict_to_facts():
 def test_a_cell_says_its_outcome_in_words_and_leads_to_its_reason():
     scene = scenes.incident()
     text = render(scene)
-    for check, node, word in [("KEY-1", "es-2", "FAIL"), ("REPO-1", "es-3", "unchecked"), ("ROUTE-2", "es-3", "warn")]:
+    for check, node, word in [("KEY-1", "es-2", "FAIL"), ("REPO-1", "es-3", "unchk"), ("ROUTE-2", "es-3", "warn")]:
         outcome = next(o for o in scene.outcomes if (o.check, o.node) == (check, node))
         cell = text.partition(f'title="{outcome.outcome}: {outcome.reason}">')[2].partition("</td>")[0]
         link = cell.partition('href="#')[2].partition('"')[0]
@@ -203,6 +203,7 @@ def test_the_verdict_has_the_color_of_the_worst_outcome(outcome, tone):
 def test_the_port_matrix_names_each_bad_pair_and_what_is_not_known():
     text = Parsed(render(scenes.host_down())).text
     assert "es-1 ✓ open 0.3 ms ✓ open 0.4 ms ✗ timeout 5000 ms, 2 tries" in text
+    assert "es-3 ? not known: connection to 198.18.0.13:22 timed out" in text
     scene = scenes.healthy()
     nodes = list(scene.survey.nodes)
     nodes[1] = msgspec.structs.replace(nodes[1], dials=Unknown(reason="the probe ended early"))
@@ -222,6 +223,8 @@ def test_a_wide_cluster_tells_its_bad_pairs_instead_of_a_matrix():
     text = Parsed(render(scenes.host_down(FIFTY))).text
     assert "es-1 ✗ 49 open, slowest 5.1 ms; ip-198-18-0-60: timeout 5000 ms, 2 tries" in text
     assert "es-2 ✓ 50 open, slowest 5.2 ms" in text
+    assert text.count("from \\ to all 50 members") == 2
+    assert "198.18.0.12:9300" not in text, "no column a member"
 
 
 @pytest.mark.parametrize("name, kilobytes", [("healthy", 25), ("incident", 30), ("fifty", 130)])
@@ -255,3 +258,10 @@ def test_a_row_that_another_hook_dropped_stays_dropped():
     outcome = Outcome(check="KEY-1", node="es-1", severity="high", outcome="pass", title="t")
     page.table_row(type("Report", (), {"nodeid": "x", "when": "call"}), cells, outcome)
     assert cells == []
+
+
+def test_a_row_names_the_test_as_it_is_typed_whatever_phase_it_ended_in():
+    cells = ["<td>r</td>", "<td>t</td>", "<td>d</td>", "<td>l</td>"]
+    outcome = Outcome(check="KEY-1", node="es-1", severity="high", outcome="blocked", title="t")
+    page.table_row(type("Report", (), {"nodeid": "t.py::test_x[es-1]", "when": "setup"}), cells, outcome)
+    assert cells[5] == '<td class="col-testId">t.py::test_x[es-1]</td>'

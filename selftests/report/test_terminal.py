@@ -69,6 +69,7 @@ def test_commands_stand_alone_and_whole_and_all_else_fits_80_columns():
     assert commands <= {line.strip() for line in lines}
     details = {line for outcome in scene.outcomes for line in outcome.details}
     long = [line for line in lines if len(line) > 80]
+    assert '     records."' in lines, "a wrapped sentence hangs under its first line"
     assert [line for line in long if line.strip() not in commands and line[3:] not in details] == []
     assert long, "the scene is to hold a command wider than the terminal"
 
