@@ -6,8 +6,8 @@ the node is typed on the node; one for the controller on the machine that runs t
 
 from .asking import ask, restart, ssh
 from .keys import discovery_keys, prove_role, remove_static_keys
-from .network import look_at, open_ports, own_route, upstream_route
-from .process import reach_host, start_elasticsearch
+from .network import look_at, open_ports, own_route, reach_bucket, upstream_route
+from .process import join, reach_host, start_elasticsearch
 from .region import drop_removed_settings, set_region
 from .role import give_role, one_role
 
@@ -16,11 +16,13 @@ __all__ = [
     "discovery_keys",
     "drop_removed_settings",
     "give_role",
+    "join",
     "look_at",
     "one_role",
     "open_ports",
     "own_route",
     "prove_role",
+    "reach_bucket",
     "reach_host",
     "remove_static_keys",
     "restart",

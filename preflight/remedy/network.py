@@ -90,6 +90,15 @@ def _proven_change(survey: Survey, node: NodeFacts) -> str | None:
     return None
 
 
+def reach_bucket(survey: Survey, node: NodeFacts) -> Remedy:
+    """Behind the node where its own routes are as they should be, at its own routes where they are not."""
+    try:
+        reference = routes.own_table_matches(survey, node)
+    except (CouldNotCheck, NotApplicable):
+        return upstream_route(survey, node)
+    return own_route(survey, node) if reference is None else upstream_route(survey, node)
+
+
 def upstream_route(survey: Survey, node: NodeFacts) -> Remedy:
     """What lies between this node's gateway and S3: its subnet's route table, endpoint, NAT, groups and ACL."""
     imds = node.imds if isinstance(node.imds, Imds) else None

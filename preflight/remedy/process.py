@@ -26,6 +26,18 @@ def start_elasticsearch(survey: Survey, node: NodeFacts) -> Remedy:
     )
 
 
+def join(survey: Survey, node: NodeFacts) -> Remedy:
+    """Start it where it does not run; else show what its log says of finding a master."""
+    if node.process is None:
+        return start_elasticsearch(survey, node)
+    text = "sudo sh -c 'grep -hiE \"master|discovery|join\" /var/log/elasticsearch/*.log | tail -n 30'"
+    return Remedy(
+        caution="why it is not a member of the others' cluster is not proven: its log says",
+        commands=(Command(where=node.name, text=text),),
+        advice=("compare cluster.name, discovery.seed_hosts and PORT-1 of both sides",),
+    )
+
+
 def reach_host(survey: Survey, node: NodeFacts) -> Remedy:
     """What the login's own error suggests."""
     hint = node.login.remedy if isinstance(node.login, Unknown) else ""

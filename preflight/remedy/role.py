@@ -28,7 +28,7 @@ def give_role(survey: Survey, node: NodeFacts) -> Remedy:
     if imds.role is not None:
         text = f"aws iam get-role --role-name {shlex.quote(imds.role)}"
         return Remedy(
-            caution="why the role's credentials are not current is not proven: its trust policy must name ec2.amazonaws.com",
+            caution="why the role's credentials are not current is not proven: does its trust policy name EC2?",
             commands=(Command(where=CONTROLLER, text=text),),
         )
     roles = sorted({n.imds.role for n in members.companions(survey, node) if isinstance(n.imds, Imds) and n.imds.role})

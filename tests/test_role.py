@@ -1,0 +1,26 @@
+"""The instance role: what the node signs with when the keystore holds no key."""
+
+from preflight import remedy
+from preflight.check import check
+from preflight.judgement import require
+from preflight.rules import role
+
+
+@check("ROLE-1", severity="critical", needs=("imds", "system", "cluster", "config", "process"))
+def test_node_has_an_instance_role(node, survey):
+    """The node is an EC2 instance whose IMDSv2 names a role with current credentials.
+
+    Without static keys nothing else signs its requests to S3. Elasticsearch asks only when it needs them, so a
+    profile that went missing shows at the next snapshot, not before.
+    """
+    require(role.instance_role(survey, node), fix=lambda: remedy.give_role(survey, node))
+
+
+@check("ROLE-2", severity="warning", needs=("imds", "cluster", "config"))
+def test_nodes_have_the_same_role(node, survey):
+    """All nodes of one kind name the same role.
+
+    Policies are written for a role. With two of them a permission is there on one node and missing on its neighbour.
+    Nodes with other node roles (dedicated masters) may have a role of their own.
+    """
+    require(role.same_role(survey, node), fix=lambda: remedy.one_role(survey, node))
