@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import tarfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +36,7 @@ def seed(node: Node, files: Mapping[str, File]) -> None:
     with tarfile.open(node.directory / "seed.tar", "w") as archive:
         for path, file in files.items():
             entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.mtime = time.time()
             entry.size, entry.mode = len(file.content), file.mode
             entry.uname, entry.gname = file.owner, file.group
             archive.addfile(entry, io.BytesIO(file.content))

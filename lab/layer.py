@@ -99,9 +99,7 @@ def write_files(public_key: str, java_home: Path | None) -> None:
         "etc/lab-authorized-keys": public_key,
     }
     if java_home is not None:
-        texts["etc/default/elasticsearch"] = (
-            f"ES_JAVA_HOME={java_home}\nES_PATH_CONF=/etc/elasticsearch\nES_SD_NOTIFY=true\n"
-        )
+        texts["etc/default/elasticsearch"] = f"ES_JAVA_HOME={java_home}\nES_PATH_CONF=/etc/elasticsearch\n"
     for name, text in texts.items():
         (FILES / name).parent.mkdir(parents=True, exist_ok=True)
         (FILES / name).write_text(text)

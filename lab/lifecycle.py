@@ -172,7 +172,9 @@ def _unmounted() -> bool:
 def _forget_empty_netns() -> None:
     """`ip netns add` mounts its directory on itself the first time; without a namespace in it nobody needs that."""
     directory = Path("/run/netns")
-    if directory.is_dir() and not any(directory.iterdir()):
-        while directory.is_mount():
-            processes.run(["umount", directory])
-        directory.rmdir()
+    if not directory.is_dir() or any(directory.iterdir()):
+        return
+    # Path.is_mount cannot see it: a directory mounted on itself stays on its file system.
+    while f" {directory} " in Path("/proc/self/mountinfo").read_text():
+        processes.run(["umount", directory])
+    directory.rmdir()

@@ -20,9 +20,8 @@ PACKAGES = {
     "mount": "mount",
     "nsenter": "util-linux",
     "unshare": "util-linux",
-    "runuser": "util-linux",
+    "setpriv": "util-linux",
     "update-ca-certificates": "ca-certificates",
-    "ssh-keygen": "openssh-client",
     "tar": "tar",
 }
 """Every program the lab or a lab host starts, to the Debian package it comes in."""
