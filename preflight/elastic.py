@@ -319,7 +319,7 @@ def _refusal(error: Exception) -> Refused:
             f"TLS to Elasticsearch failed: {error.message}", "name the certificate authority's PEM file with --es-ca"
         )
     message = error.message if isinstance(error, TransportError) else type(error).__name__
-    return Refused(f"no connection to Elasticsearch: {message}")
+    return Refused(f"no connection to Elasticsearch: {re.sub(r'^[A-Za-z]*Connection[^:]*: ', '', message)}")
 
 
 def _reason(body: object) -> str:

@@ -209,35 +209,34 @@ class _Run:
             asked.unreachable(str(error), error.remedy)
             self.progress(f"{node.name}: {error}")
             return
-        ready = (time.monotonic() - started) * 1000
-        before = time.time()
-        try:
-            answer = asked.session.ask(
-                {"ask": "facts", "sections": self.sections, "deadline": settings.command_timeout},
-                settings.command_timeout,
-            )
-        except (ConnectionFailed, ProbeFailed) as error:
-            asked.unreachable(str(error), error.remedy)
-            self.progress(f"{node.name}: {error}")
-            return
-        after = time.time()
-        for name in self.sections:
-            asked.sections[name] = _section(answer.get("sections", {}).get(name), SECTIONS[name], name)
-        system = asked.sections["system"]
-        if isinstance(system, System):
-            # The probe reads its clock while it answers: half the round trip is the best guess of when.
-            offset = round(system.clock - (before + after) / 2, 3)
-            asked.sections["system"] = msgspec.structs.replace(system, clock_offset=offset)
         asked.login = Login(
             user=asked.connection.user,
             sudo_user=(node.sudo_user or "root") if node.sudo else None,
             carrier="paramiko",
-            milliseconds=round(ready, 1),
+            milliseconds=round((time.monotonic() - started) * 1000, 1),
             host_key="not verified" if settings.insecure_host_keys else "verified",
         )
-        if self.wants_cluster and settings.es_url is None:
+        self._first_answer(asked)
+        self.progress(f"{node.name}: {asked.login.reason if isinstance(asked.login, Unknown) else 'surveyed'}")
+
+    def _first_answer(self, asked: _Asked) -> None:
+        """The sections of a node that is logged in to, and its view of the cluster."""
+        if asked.session is None:
+            return
+        limit = self.settings.command_timeout
+        try:
+            offset = asked.session.clock_offset(limit)
+            answer = asked.session.ask({"ask": "facts", "sections": self.sections, "deadline": limit}, limit)
+        except (ConnectionFailed, ProbeFailed) as error:
+            asked.unreachable(str(error), error.remedy)
+            return
+        for name in self.sections:
+            asked.sections[name] = _section(answer.get("sections", {}).get(name), SECTIONS[name], name)
+        system = asked.sections["system"]
+        if isinstance(system, System):
+            asked.sections["system"] = msgspec.structs.replace(system, clock_offset=round(offset, 3))
+        if self.wants_cluster and self.settings.es_url is None:
             asked.view = self._view(asked)
-        self.progress(f"{node.name}: surveyed")
 
     def _view(self, asked: _Asked) -> View | Unknown:
         from . import elastic
@@ -376,7 +375,7 @@ class _Run:
     def _second_question(self, clusters: list[Cluster]) -> None:
         jobs: dict[Any, Callable[[Any], None]] = {}
         if self.wants_dials or self.wants_paths or self.wants_buckets:
-            jobs.update({a: lambda a: self._try_paths(a, clusters) for a in self.asked if a.session is not None})
+            jobs.update({a: lambda a: self._try(a, clusters) for a in self.asked if a.session is not None})
         verified: dict[int, tuple[Verification | Unknown, ...]] = {}
         limit = 2 * self.settings.connect_timeout + self.settings.command_timeout
         if self.wants_verify and not self.settings.read_only:
@@ -414,30 +413,54 @@ class _Run:
             verified[index] = tuple(results)
         verified[index] = tuple(results)
 
+    def _try(self, asked: _Asked, clusters: list[Cluster]) -> None:
+        """The second question; where Elasticsearch was restarted meanwhile, both questions once more."""
+        self._try_paths(asked, clusters)
+        if not self._restarted(asked):
+            return
+        self.progress(f"{asked.node.name}: Elasticsearch was restarted during the run, asking once more")
+        self._first_answer(asked)
+        self._try_paths(asked, clusters)
+        if self._restarted(asked):
+            changed = Unknown(reason=f"Elasticsearch on {asked.node.name} was restarted during the run")
+            asked.view = asked.dials = asked.paths = asked.buckets = changed
+
+    def _restarted(self, asked: _Asked) -> bool:
+        before = asked.sections["process"]
+        if asked.session is None or not isinstance(before, Process):
+            return False
+        try:
+            answer = asked.session.ask(
+                {"ask": "facts", "sections": ["process"], "deadline": self.settings.command_timeout},
+                self.settings.command_timeout,
+            )
+        except (ConnectionFailed, ProbeFailed):
+            return False
+        now = _section(answer.get("sections", {}).get("process"), Process, "process")
+        return now is None or (isinstance(now, Process) and (now.pid, now.started) != (before.pid, before.started))
+
     def _try_paths(self, asked: _Asked, clusters: list[Cluster]) -> None:
         if asked.session is None:
             return
         facts = asked.facts()
         cluster = self._cluster_for(asked, clusters)
-        question = {
+        dials = self._dials(asked, cluster) if self.wants_dials or self.wants_paths else []
+        question: dict[str, Any] = {
             "ask": "paths",
             "connect_timeout": self.settings.connect_timeout,
             "deadline": self.settings.command_timeout,
-            "dials": self._dials(asked, cluster) if self.wants_dials or self.wants_paths else [],
-            "destinations": [],
+            "dials": dials if self.wants_dials else [],
+            "destinations": targets.destinations(dials) if self.wants_paths else [],
             "buckets": targets.buckets(facts, cluster) if (self.wants_buckets or self.wants_paths) and cluster else [],
         }
-        if self.wants_paths:
-            question["destinations"] = targets.destinations(question["dials"])
         try:
             answer = asked.session.ask(question, self.settings.command_timeout + 2 * self.settings.connect_timeout)
         except (ConnectionFailed, ProbeFailed) as error:
             asked.dials = asked.paths = asked.buckets = Unknown(reason=str(error), remedy=error.remedy)
             return
-        assumed = cluster is None
-        dials = [{**dial, "assumed": assumed} for dial in answer.get("dials", ())]
         if self.wants_dials:
-            asked.dials = _converted(dials, tuple[Dial, ...], "dials")
+            found = [{**dial, "assumed": cluster is None} for dial in answer.get("dials", ())]
+            asked.dials = _converted(found, tuple[Dial, ...], "dials")
         if self.wants_paths:
             asked.paths = _converted(answer.get("paths"), tuple[ChosenPath, ...], "paths")
         if self.wants_buckets:
