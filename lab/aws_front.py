@@ -61,6 +61,9 @@ class Front:
         if self.enforcing.is_set() and signature is None and not presigned:
             return _s3(_unsigned(request, bucket, key, region))
         response = self._moto(request)
+        if bucket and region is None and response.status == 403 and b"<Code>AccessDenied</Code>" in response.body:
+            # S3 says so to whoever can authenticate; moto looks at the policy first.
+            return _s3(_no_such_bucket(request, bucket))
         if request.method == "HEAD" and not key and region and response.status in (200, 403):
             response = _with(response, {"x-amz-bucket-region": region})
         return _s3(response)
@@ -118,9 +121,13 @@ def _misdirected(
 def _unsigned(request: Request, bucket: str, key: str, region: str | None) -> Response:
     """S3 tells anybody whether a bucket exists and where, and nothing else."""
     if bucket and region is None:
-        return _error(request, 404, "NoSuchBucket", "The specified bucket does not exist", {"BucketName": bucket})
+        return _no_such_bucket(request, bucket)
     found = {"x-amz-bucket-region": region} if region and not key else {}
     return _error(request, 403, "AccessDenied", "Access Denied", {}, found)
+
+
+def _no_such_bucket(request: Request, bucket: str) -> Response:
+    return _error(request, 404, "NoSuchBucket", "The specified bucket does not exist", {"BucketName": bucket})
 
 
 def _error(
