@@ -5,7 +5,7 @@ the node is typed on the node; one for the controller on the machine that runs t
 """
 
 from .asking import ask, restart, ssh
-from .keys import discovery_keys, prove_role, remove_static_keys
+from .keys import discovery_keys, forget_loaded_keys, prove_role, remove_static_keys
 from .network import look_at, open_ports, own_route, reach_bucket, upstream_route
 from .process import join, reach_host, start_elasticsearch
 from .region import drop_removed_settings, set_region
@@ -15,6 +15,7 @@ __all__ = [
     "ask",
     "discovery_keys",
     "drop_removed_settings",
+    "forget_loaded_keys",
     "give_role",
     "join",
     "look_at",

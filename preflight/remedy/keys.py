@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ..facts import Install, Keystore, NodeFacts, Survey, View
 from ..judgement import Command, Remedy
-from ..rules import keystore, role
+from ..rules import keystore, members, role
 from .asking import ask, restart, stamp
 
 
@@ -86,6 +86,45 @@ def _container(node: NodeFacts) -> tuple[str, ...]:
             "Elasticsearch runs in a container here: type the node's commands inside it (docker exec), without sudo",
         )
     return ()
+
+
+def forget_loaded_keys(survey: Survey, node: NodeFacts, outside: list[str]) -> Remedy:
+    """Make the process drop a key that its keystore no longer holds.
+
+    outside: names of variables or properties that give the key, where it comes from the process's start
+    """
+    if outside:
+        return Remedy(
+            caution=f"remove {', '.join(outside)} where the process gets it first; a restart alone brings it back",
+            commands=(
+                Command(
+                    where=node.name,
+                    text='sudo sh -c \'grep -lE "AWS_(ACCESS|SECRET)|aws[.](access|secret)" '
+                    "/etc/default/elasticsearch /etc/sysconfig/elasticsearch /etc/elasticsearch/jvm.options.d/* "
+                    "/etc/systemd/system/elasticsearch.service.d/* 2>/dev/null'",
+                ),
+            ),
+        )
+    why = role.unproven(node, members.repositories(survey, node))
+    if why is not None:
+        return Remedy(
+            caution=f"do not reload or restart yet: role not proven on {node.name}: {why}",
+            commands=prove_role(survey, node),
+        )
+    if not isinstance(node.view, View) or survey.options.elasticsearch_login is None:
+        return Remedy(commands=(Command(where=node.name, text=restart(node)),))
+    reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
+    repositories = sorted(r.name for r in members.repositories(survey, node))
+    return Remedy(
+        commands=(
+            ask(survey, node, reload),
+            *(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories),
+        ),
+        advice=(
+            "HTTP 200 of the reload proves nothing: read reload_exception in its answer. "
+            f"Restarting does the same: {restart(node)}",
+        ),
+    )
 
 
 def prove_role(survey: Survey, node: NodeFacts) -> tuple[Command, ...]:

@@ -22,6 +22,9 @@ from . import members
 
 VERIFIED = "_verify succeeds and names this node"
 
+STOPS = "Elasticsearch stops at the master"
+"""How the reason begins on a node that was not tested because the elected master failed first."""
+
 NOT_TESTED = {401, 403, 404, 408, 429, 502, 503, 504}
 """HTTP statuses of `_verify` that say nothing about S3: not allowed, unknown repository, no master, overloaded."""
 
@@ -113,6 +116,5 @@ def _why_untested(survey: Survey, verification: Verification, failure: VerifyFai
     master = verification.master_before
     if master is None or master != verification.master_after:
         return f"another master was elected while _verify of {verification.repository} ran: {failure.sentence}"
-    return f"Elasticsearch stops at the master: _verify of {verification.repository} failed on " + (
-        f"{members.title(survey, master)}: {failure.sentence}"
-    )
+    name = members.title(survey, master)
+    return f"{STOPS}: _verify of {verification.repository} failed on {name}: {failure.sentence}"

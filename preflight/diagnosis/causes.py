@@ -1,0 +1,348 @@
+"""The table of causes, in the order an operator must act, and how its rows become ranked causes.
+
+A row asks one node at a time: it answers with what it found there, or None. A route never makes S3 refuse a key and a
+key never makes a connection fail: the rows that explain REPO-1 take only sentences that their cause can produce.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import msgspec
+
+from .. import remedy, versions
+from ..facts import CouldNotCheck, Imds, Keystore, NodeFacts, Process, Unknown, known
+from ..judgement import Cause, NotApplicable, Remedy
+from ..rules import keystore, members, path, refusals, region, repository, role, routes
+from . import ports
+from .scene import Pair, Scene
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """One row's answer for one node. title: of the cause, "{nodes}" standing for whoever shares it."""
+
+    title: str
+    evidence: tuple[str, ...]
+    confidence: Literal["certain", "likely", "possible"]
+    explains: tuple[Pair, ...]
+    remedy: Remedy
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One cause: its id, and the question put to each node."""
+
+    id: str
+    ask: Callable[[Scene, NodeFacts], Found | None]
+
+
+def _unreachable(scene: Scene, node: NodeFacts) -> Found | None:
+    if not isinstance(node.login, Unknown):
+        return None
+    return Found(
+        title="{nodes} could not be logged in to",
+        evidence=(f"{node.name}: {node.login.reason.removeprefix(f'{node.name}: ')}",),
+        confidence="certain",
+        explains=(("NODE-1", node.name), *scene.unchecked(node.name), *ports.towards(scene, node)),
+        remedy=remedy.reach_host(scene.survey, node),
+    )
+
+
+def _down(scene: Scene, node: NodeFacts) -> Found | None:
+    if node.process is not None or not isinstance(node.view, Unknown):
+        return None
+    return Found(
+        title="Elasticsearch does not run on {nodes}",
+        evidence=(f"{node.name}: logged in, and no Elasticsearch process was found",),
+        confidence="certain",
+        explains=(("CLUSTER-1", node.name), *scene.unchecked(node.name), *ports.towards(scene, node)),
+        remedy=remedy.start_elasticsearch(scene.survey, node),
+    )
+
+
+def _problems(scene: Scene, node: NodeFacts) -> tuple[str, ...]:
+    """What is wrong with the node's TCP paths to buckets. Raises CouldNotCheck."""
+    proxied = routes.proxied_repositories(scene.survey, node)
+    found = []
+    for bucket in known(node.buckets):
+        if bucket.repository not in proxied and bucket.tcp not in (None, "open"):
+            found.append(f"{node.name}: {path.problem(bucket)}")
+    return tuple(found)
+
+
+def _own_route(scene: Scene, node: NodeFacts) -> Found | None:
+    problems = _problems(scene, node)
+    if not problems or routes.own_table_matches(scene.survey, node) is not None:
+        return None
+    finding = routes.taken(scene.survey, node)
+    return Found(
+        title="{nodes}: cut off from S3 by its own routes, which differ from its peers'",
+        evidence=(*problems, *((f"{node.name}: {finding.observed}",) if finding else ())),
+        confidence="likely",
+        explains=(
+            ("ROUTE-1", node.name),
+            ("ROUTE-2", node.name),
+            ("PATH-1", node.name),
+            *scene.repository_pairs(node, "connection"),
+        ),
+        remedy=remedy.own_route(scene.survey, node),
+    )
+
+
+def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
+    problems = _problems(scene, node)
+    if not problems:
+        return None
+    reference = routes.own_table_matches(scene.survey, node)
+    if reference is None:
+        return None
+    reached = _reaching(scene, node)
+    contrast = (
+        f"{members.listed(reached)} take the same routes and reach it"
+        if reached
+        else "no other node is known to reach it either"
+    )
+    return Found(
+        title="{nodes}: cut off from S3 behind its own routes, which are as its peers' "
+        "(the subnet's route table, S3 endpoint or NAT, security group, network ACL)",
+        evidence=(*problems, f"{node.name}: its traffic takes the same routes as {reference}'s", contrast),
+        confidence="likely" if reached else "possible",
+        explains=(("PATH-1", node.name), *scene.repository_pairs(node, "connection")),
+        remedy=remedy.upstream_route(scene.survey, node),
+    )
+
+
+def _reaching(scene: Scene, node: NodeFacts) -> list[str]:
+    return [
+        other.name
+        for other in members.companions(scene.survey, node)
+        if not isinstance(other.buckets, Unknown) and other.buckets and all(b.tcp == "open" for b in other.buckets)
+    ]
+
+
+def _no_role(scene: Scene, node: NodeFacts) -> Found | None:
+    finding = role.instance_role(scene.survey, node)
+    if finding is None:
+        return None
+    denied = isinstance(node.imds, Imds) and node.imds.outcome == "answered"
+    return Found(
+        title="{nodes}: no instance role to sign with",
+        evidence=(f"{node.name}: {finding.observed}", *_sentences(scene, node, "no credentials")),
+        confidence="certain" if denied else "likely",
+        explains=(("ROLE-1", node.name), ("ROLE-2", node.name), *scene.repository_pairs(node, "no credentials")),
+        remedy=remedy.give_role(scene.survey, node),
+    )
+
+
+def _sentences(scene: Scene, node: NodeFacts, kind: str) -> tuple[str, ...]:
+    failures = scene.failures(node)
+    found = [f.sentence for f in failures if (m := refusals.of(f)) is not None and m.kind == kind]
+    return tuple(f"_verify on {node.name}: {sentence}" for sentence in found[:1])
+
+
+def _stale_keys(scene: Scene, node: NodeFacts) -> Found | None:
+    refused = [keys for keys in keystore.client_keys(scene.survey, node) if keys.refusal]
+    if not refused:
+        return None
+    meaning = refusals.meaning(refused[0].refusal or "")
+    names = [name for keys in refused for name in keys.settings]
+    return Found(
+        title="{nodes}: stale static keys in the keystore win over the instance role, and S3 refuses them",
+        evidence=(
+            f"{node.name}: {members.listed(names)} in {known(node.keystore).path}",
+            *_sentences(scene, node, "key refused"),
+            *((meaning.words,) if meaning else ()),
+            _proof(node, refused),
+        ),
+        confidence="certain",
+        explains=(("KEY-1", node.name), *scene.repository_pairs(node, "key refused")),
+        remedy=remedy.remove_static_keys(scene.survey, node),
+    )
+
+
+def _proof(node: NodeFacts, found: list[keystore.ClientKeys]) -> str:
+    why = next((w for w in (role.unproven(node, keys.repositories) for keys in found) if w), None)
+    if why is None:
+        return f"{node.name}: S3 accepts this node's role, so the keys are not needed"
+    return f"{node.name}: its role is not proven: {why}"
+
+
+def _loaded_keys(scene: Scene, node: NodeFacts) -> Found | None:
+    """S3 refuses a key although the keystore holds none: the process has it from elsewhere, or from before."""
+    sentences = _sentences(scene, node, "key refused")
+    if not sentences or keystore.client_keys(scene.survey, node):
+        return None
+    process, file = node.process, node.keystore
+    outside = _outside_keys(scene, node)
+    if outside:
+        what = f"{members.listed(outside)} given to the process when it started"
+        title = "{nodes}: S3 refuses a key that the process got from its environment"
+    else:
+        changed = (
+            isinstance(process, Process)
+            and isinstance(file, Keystore)
+            and file.modified is not None
+            and file.modified > process.started
+        )
+        when = "the file changed after the process started" if changed else "the file is older than the process"
+        what = f"the keystore holds no key of an S3 client ({when})"
+        title = "{nodes}: the process still signs with a key that is no longer in the keystore, and S3 refuses it"
+    return Found(
+        title=title,
+        evidence=(*sentences, f"{node.name}: {what}"),
+        confidence="likely",
+        explains=scene.repository_pairs(node, "key refused"),
+        remedy=remedy.forget_loaded_keys(scene.survey, node, outside),
+    )
+
+
+def _outside_keys(scene: Scene, node: NodeFacts) -> list[str]:
+    if not isinstance(node.process, Process):
+        return []
+    if not versions.line(members.version_of(scene.survey, node)).environment_keys:
+        return []
+    wanted = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "aws.accessKeyId", "aws.secretAccessKey")
+    return [name for name in (*node.process.environment, *node.process.properties) if name in wanted]
+
+
+def _keys_present(scene: Scene, node: NodeFacts) -> Found | None:
+    waiting = [keys for keys in keystore.client_keys(scene.survey, node) if not keys.refusal]
+    if not waiting:
+        return None
+    names = [name for keys in waiting for name in keys.settings]
+    return Found(
+        title="{nodes}: static keys in the keystore; they win over the instance role until the day they are rotated",
+        evidence=(
+            f"{node.name}: {members.listed(names)}: {keystore.state(waiting[0])}",
+            _proof(node, waiting),
+        ),
+        confidence="certain",
+        explains=(("KEY-1", node.name),),
+        remedy=remedy.remove_static_keys(scene.survey, node),
+    )
+
+
+def _wrong_region(scene: Scene, node: NodeFacts) -> Found | None:
+    finding = region.agrees(scene.survey, node)
+    if finding is None:
+        return None
+    return Found(
+        title="{nodes}: the region is not the bucket's",
+        evidence=(f"{node.name}: {finding.observed}", f"expected: {finding.expected}"),
+        confidence="certain",
+        explains=(("REGION-1", node.name), ("REGION-2", node.name)),
+        remedy=remedy.set_region(scene.survey, node),
+    )
+
+
+def _region_from_imds(scene: Scene, node: NodeFacts) -> Found | None:
+    finding = region.not_from_imds_alone(scene.survey, node)
+    if finding is None:
+        return None
+    return Found(
+        title="{nodes}: no setting gives the region; the metadata service alone does",
+        evidence=(f"{node.name}: {finding.observed}",),
+        confidence="certain",
+        explains=(("REGION-2", node.name),),
+        remedy=remedy.set_region(scene.survey, node),
+    )
+
+
+NODES_FIRST = (
+    Row(id="host-unreachable", ask=_unreachable),
+    Row(id="elasticsearch-down", ask=_down),
+)
+"""Nothing else about such a node can be known before these are mended. Ports come next (ports.blocked)."""
+
+ROWS = (
+    Row(id="route-own", ask=_own_route),
+    Row(id="route-upstream", ask=_upstream),
+    Row(id="no-instance-role", ask=_no_role),
+    Row(id="stale-static-keys", ask=_stale_keys),
+    Row(id="stale-keys-loaded", ask=_loaded_keys),
+    Row(id="static-keys-present", ask=_keys_present),
+    Row(id="region-wrong", ask=_wrong_region),
+    Row(id="region-missing", ask=_region_from_imds),
+)
+"""In the order to act: a role proves itself only over a mended path, and keys go only where the role is proven."""
+
+
+def ranked(scene: Scene) -> tuple[Cause, ...]:
+    """Every cause that explains something, those behind a failure before those behind warnings, each in order."""
+    causes = _asked(scene, NODES_FIRST)
+    causes += ports.blocked(scene, explained={pair for cause in causes for pair in cause.explains})
+    causes += _asked(scene, ROWS)
+    explained = {pair for cause in causes for pair in cause.explains}
+    causes += _findings_themselves(scene, explained)
+    return tuple(sorted(causes, key=lambda cause: not _weighs(scene, cause)))
+
+
+def _weighs(scene: Scene, cause: Cause) -> bool:
+    outcomes = (scene.outcome(*pair) for pair in cause.explains)
+    return any(o is not None and o.outcome != "warning" for o in outcomes)
+
+
+def _asked(scene: Scene, rows: Iterable[Row]) -> list[Cause]:
+    causes = []
+    for row in rows:
+        answers: dict[tuple[str, str, str | None], dict[str, Found]] = {}
+        for node in scene.survey.nodes:
+            try:
+                found = row.ask(scene, node)
+            except (CouldNotCheck, NotApplicable):
+                continue  # undecided
+            if found is not None and scene.troubled(found.explains):
+                key = (found.title, found.confidence, found.remedy.caution)
+                answers.setdefault(key, {})[node.name] = found
+        causes += [_merged(scene, row.id, group) for group in answers.values()]
+    return causes
+
+
+def _merged(scene: Scene, id: str, group: dict[str, Found]) -> Cause:
+    """One cause for all nodes that share it; the commands are the first node's, since one node is mended at a time."""
+    names = tuple(group)
+    first = group[names[0]]
+    mend = first.remedy
+    if names[1:]:
+        more = f"then {members.listed(names[1:])}, one node at a time; each finding there has its own commands"
+        mend = Remedy(commands=mend.commands, caution=mend.caution, advice=(*mend.advice, more))
+    return Cause(
+        id=id,
+        title=first.title.replace("{nodes}", members.listed(names)),
+        nodes=names,
+        evidence=tuple(dict.fromkeys(line for found in group.values() for line in found.evidence)),
+        confidence=first.confidence,
+        explains=scene.troubled(pair for found in group.values() for pair in found.explains),
+        remedy=mend,
+    )
+
+
+def _findings_themselves(scene: Scene, explained: set[Pair]) -> list[Cause]:
+    """One cause for each finding that no row knows: what was observed is the cause."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for outcome in scene.outcomes:
+        if outcome.outcome in ("fail", "warning") and (outcome.check, outcome.node) not in explained:
+            observed = (outcome.observed or outcome.reason).replace(outcome.node, "this node")
+            groups.setdefault((outcome.check, observed), []).append(outcome.node)
+    causes = []
+    for (check, _), nodes in groups.items():
+        first = scene.outcome(check, nodes[0])
+        if first is None:
+            continue
+        pairs = [(check, node) for node in nodes]
+        if check == "REPO-1":
+            pairs += [
+                (o.check, o.node) for o in scene.outcomes if o.check == check and o.reason.startswith(repository.STOPS)
+            ]
+        causes.append(
+            Cause(
+                id=f"finding-{check.lower()}",
+                title=f"{members.listed(nodes)}: {first.observed or first.reason}",
+                nodes=tuple(nodes),
+                evidence=(f"{check}: {first.title}", *first.details),
+                confidence="certain",
+                explains=scene.troubled(pairs),
+                remedy=first.remedy or Remedy(),
+            )
+        )
+    return causes

@@ -1,0 +1,112 @@
+"""Each node's state in words: one line, the same for a healthy node and a broken one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..facts import CouldNotCheck, NodeFacts, Repository, Survey, Unknown
+from ..judgement import NodeLine, NotApplicable
+from ..rules import keystore, members, path, repository, role, routes
+
+NOT_GATHERED = "not gathered"
+"""How a section begins that no selected check needed: a line says nothing about it."""
+
+
+def node_lines(survey: Survey) -> tuple[NodeLine, ...]:
+    """One line a node, in the order given."""
+    return tuple(NodeLine(node=node.name, text=_text(survey, node)) for node in survey.nodes)
+
+
+def _text(survey: Survey, node: NodeFacts) -> str:
+    if isinstance(node.login, Unknown):
+        return f"could not be surveyed: {node.login.reason.removeprefix(f'{node.name}: ')}"
+    parts = (_part(what, ask, survey, node) for what, ask in PARTS)
+    return "; ".join(part for part in parts if part) or "surveyed"
+
+
+def _part(what: str, ask: Callable[[Survey, NodeFacts], str], survey: Survey, node: NodeFacts) -> str:
+    try:
+        return ask(survey, node)
+    except NotApplicable:
+        return ""
+    except CouldNotCheck as error:
+        return "" if error.reason.startswith(NOT_GATHERED) else f"{what} unknown: {error.reason}"
+
+
+def _process(survey: Survey, node: NodeFacts) -> str:
+    if isinstance(node.view, Unknown):
+        return "Elasticsearch does not run" if node.process is None else ""
+    return "elected master" if node.view.master_id == node.view.node_id else ""
+
+
+def _keys(survey: Survey, node: NodeFacts) -> str:
+    found = keystore.client_keys(survey, node)
+    if not found:
+        return "no static keys"
+    if any(keys.refusal for keys in found):
+        return "static keys in use, refused by S3"
+    if any(keys.used for keys in found):
+        return "static keys in use, accepted by S3"
+    return "static keys in the keystore, not yet proven in use"
+
+
+def _role(survey: Survey, node: NodeFacts) -> str:
+    role.needed(survey, node)
+    why = role.unproven(node, _repositories(survey, node))
+    if why is not None and why.startswith(NOT_GATHERED):
+        return ""
+    return "role proven on this node" if why is None else f"role not proven: {why}"
+
+
+def _repositories(survey: Survey, node: NodeFacts) -> tuple[Repository, ...] | None:
+    try:
+        return members.repositories(survey, node)
+    except CouldNotCheck:
+        return None
+
+
+def _safe(survey: Survey, node: NodeFacts) -> str:
+    found = keystore.client_keys(survey, node)
+    if not found:
+        return ""
+    proven = all(role.unproven(node, keys.repositories) is None for keys in found)
+    return "safe to remove: " + ("yes" if proven else "no")
+
+
+def _routes(survey: Survey, node: NodeFacts) -> str:
+    if survey.options.reference == node.name:
+        return "the reference node"
+    beside = routes.compared(survey, node)
+    if beside.reference is None:
+        return "routes differ between the nodes, none in the majority"
+    return f"routes differ from {beside.reference}'s" if beside.differs else "routes as the reference"
+
+
+def _path(survey: Survey, node: NodeFacts) -> str:
+    if isinstance(node.buckets, Unknown):
+        return ""
+    broken = [bucket.repository for bucket in node.buckets if path.problem(bucket)]
+    return f"S3 not reached ({members.listed(broken)})" if broken else ""
+
+
+def _verify(survey: Survey, node: NodeFacts) -> str:
+    if isinstance(node.view, Unknown):
+        return ""
+    try:
+        return "_verify passes" if repository.verifies(survey, node) is None else "_verify fails"
+    except CouldNotCheck as error:
+        if error.reason.startswith(repository.STOPS):
+            return "_verify stopped at the elected master"
+        raise
+
+
+PARTS: tuple[tuple[str, Callable[[Survey, NodeFacts], str]], ...] = (
+    ("process", _process),
+    ("static keys", _keys),
+    ("role", _role),
+    ("safe to remove", _safe),
+    ("routes", _routes),
+    ("path to S3", _path),
+    ("_verify", _verify),
+)
+"""What a line says, in this order, and what to call it where it is unknown."""

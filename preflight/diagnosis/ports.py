@@ -1,0 +1,126 @@
+"""Ports that do not open, told as one source, one target or one pair instead of a list of pairs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from .. import remedy
+from ..facts import CouldNotCheck, Dial, NodeFacts, Unknown
+from ..judgement import Cause, NotApplicable
+from ..rules import members, ports
+from .scene import Pair, Scene
+
+CHECKS: dict[ports.Port, str] = {"transport": "PORT-1", "http": "PORT-2"}
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """One dial that failed, and who dialled."""
+
+    source: str
+    dial: Dial
+
+
+def towards(scene: Scene, node: NodeFacts) -> tuple[Pair, ...]:
+    """The port checks of other nodes that fail towards this node and nobody else."""
+    found = []
+    for other in scene.survey.nodes:
+        for port, check in CHECKS.items():
+            cuts = _cuts(scene, other, port)
+            if other.name != node.name and cuts and all(_is_at(node, cut.dial) for cut in cuts):
+                found.append((check, other.name))
+    return tuple(found)
+
+
+def _cuts(scene: Scene, node: NodeFacts, port: ports.Port) -> list[Cut]:
+    try:
+        return [Cut(node.name, dial) for dial in ports.failing(scene.survey, node, port)]
+    except (CouldNotCheck, NotApplicable):
+        return []
+
+
+def _is_at(node: NodeFacts, dial: Dial) -> bool:
+    own = None if isinstance(node.view, Unknown) else node.view.node_id
+    return dial.member in (own, node.name) or dial.target.rpartition(":")[0].strip("[]") == node.host
+
+
+def blocked(scene: Scene, explained: set[Pair]) -> list[Cause]:
+    """One cause for each node that reaches nobody, each that nobody reaches, and each further target.
+
+    explained: outcomes that a node which is down already accounts for
+    """
+    causes = []
+    for port, check in CHECKS.items():
+        cuts = [
+            cut
+            for node in scene.survey.nodes
+            if (check, node.name) not in explained
+            for cut in _cuts(scene, node, port)
+        ]
+        for group, title in _grouped(scene, cuts, port):
+            sources = list(dict.fromkeys(cut.source for cut in group))
+            explains = scene.troubled((check, source) for source in sources)
+            if explains:
+                causes.append(
+                    Cause(
+                        id="port-blocked",
+                        title=title,
+                        nodes=tuple(sources),
+                        evidence=tuple(f"{cut.source} to {ports.words(scene.survey, cut.dial)}" for cut in group),
+                        confidence="likely",
+                        explains=explains,
+                        remedy=remedy.look_at(scene.survey, _kinds(group), group[0].source),
+                    )
+                )
+    return causes
+
+
+def _kinds(group: list[Cut]) -> tuple[Dial, ...]:
+    """One dial for each way of failing: more of them would ask for the same commands again."""
+    return tuple({cut.dial.outcome: cut.dial for cut in reversed(group)}.values())
+
+
+def _grouped(scene: Scene, cuts: list[Cut], port: ports.Port) -> list[tuple[list[Cut], str]]:
+    groups: list[tuple[list[Cut], str]] = []
+    left = list(cuts)
+    for source in dict.fromkeys(cut.source for cut in cuts):
+        own = [cut for cut in left if cut.source == source]
+        if len(own) > 1 and len(own) == _dialled(scene, source, port):
+            groups.append((own, f"{source} opens no other member's {port}: its own outgoing traffic is cut off"))
+            left = [cut for cut in left if cut.source != source]
+    for target in dict.fromkeys(cut.dial.target for cut in left):
+        group = [cut for cut in left if cut.dial.target == target]
+        name = members.title(scene.survey, group[0].dial.member)
+        how = members.listed(sorted({_how(cut.dial.outcome) for cut in group}))
+        if len(group) > 1 and len(group) == _diallers(scene, target, port):
+            title = f"no node opens {port} {target} of {name}: {how}"
+        else:
+            title = f"{members.listed([cut.source for cut in group])} cannot open {port} {target} of {name}: {how}"
+        groups.append((group, title))
+    return groups
+
+
+def _how(outcome: Literal["open", "refused", "timeout", "no-route", "dns"]) -> str:
+    return {"refused": "refused", "timeout": "timeout", "no-route": "no route", "dns": "name not resolved"}.get(
+        outcome, outcome
+    )
+
+
+def _dialled(scene: Scene, source: str, port: ports.Port) -> int:
+    dials = scene.survey.node(source).dials
+    return 0 if isinstance(dials, Unknown) else sum(1 for d in dials if d.port == port and not _own(scene, source, d))
+
+
+def _own(scene: Scene, source: str, dial: Dial) -> bool:
+    view = scene.survey.node(source).view
+    return not isinstance(view, Unknown) and view.node_id == dial.member
+
+
+def _diallers(scene: Scene, target: str, port: ports.Port) -> int:
+    return sum(
+        1
+        for node in scene.survey.nodes
+        if not isinstance(node.dials, Unknown)
+        and any(d.port == port and d.target == target and not _own(scene, node.name, d) for d in node.dials)
+    )
