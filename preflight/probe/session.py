@@ -122,10 +122,10 @@ class Session:
         try:
             self._stream.send(b"%d\n%b%b\n" % (len(text), text, hello))
         except ConnectionLost:
-            # It may have ended before it read; its standard error says why.
-            if self._stderr():
-                raise self._not_started(b"") from None
-            raise
+            said = self._last_words()
+            if self._exit_status() is None:
+                raise
+            raise self._not_started(said) from None
         received = b""
         while True:
             begin = received.find(b"\n" + self._marker + b" ")
@@ -143,6 +143,16 @@ class Session:
             if not more:
                 raise self._not_started(received)
             received = (received + more)[-_LONGEST_LINE:]
+
+    def _last_words(self) -> bytes:
+        """What a program that no longer reads had printed before it ended."""
+        said = b""
+        try:
+            while more := self._stream.receive(1):
+                said += more
+        except ConnectionFailed:
+            pass
+        return said
 
     def _greeted(self, line: bytes) -> None:
         hello = msgspec.json.decode(line)

@@ -6,7 +6,7 @@ import socket
 import time
 
 from .base import REGION, Unseen
-from .network import addresses_of, dial_all
+from .network import Unresolved, addresses_of, dial_all
 
 # Only S3's own hosts are shown a signature: amazonaws.com also names instances and load balancers of anybody.
 AWS_S3 = re.compile(r"(?:[a-z0-9.-]+\.)?s3[a-z0-9-]*\.(?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?")
@@ -65,8 +65,8 @@ def reach(asked, path, look, patience, value):
     """Name, TCP, TLS, HEAD: the connection on which HEAD was answered. Raises Unseen, HTTPException."""
     host, port = asked["host"], asked["port"]
     try:
-        value["addresses"] = addresses_of(host, port)
-    except OSError:
+        value["addresses"] = addresses_of(host, look.deadline.left(2 * patience))
+    except Unresolved:
         value["dns"] = "dns"
         raise Unseen("not tried: %s has no address on this node" % host)
     dialled = dial_all([(address, port) for address in value["addresses"]], patience, look.deadline)
@@ -103,7 +103,7 @@ def connect(address, asked, deadline, patience, value):
             wire = http.client.HTTPSConnection(host, port, timeout=limit, context=context)
             sock = context.wrap_socket(sock, server_hostname=host)
             value["tls"] = "ok"
-    except OSError as error:
+    except (OSError, ValueError) as error:  # Python 3.6 says "another name" by a ValueError
         if asked["tls"]:
             value["tls"] = words_of(error)
         raise Unseen("not tried: no TLS connection to %s (%s)" % (host, words_of(error)))

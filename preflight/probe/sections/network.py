@@ -4,6 +4,8 @@ import errno
 import socket
 import time
 
+from .together import Piece
+
 REFUSED = (errno.ECONNREFUSED, errno.ECONNRESET)
 # A blackhole route is EINVAL, a prohibit route EACCES, a missing one ENETUNREACH.
 NO_ROUTE = (
@@ -17,6 +19,10 @@ NO_ROUTE = (
     errno.EADDRNOTAVAIL,
     errno.EAFNOSUPPORT,
 )
+
+
+class Unresolved(Exception):
+    """A name without an address."""
 
 
 def outcome_of(error):
@@ -38,10 +44,16 @@ def split_target(target):
     return host.strip("[]"), int(port)
 
 
-def addresses_of(host, port):
-    """Its addresses in the resolver's order, each once. Raises OSError where the name has none."""
+def addresses_of(host, seconds):
+    """Its addresses in the resolver's order, each once. Raises Unresolved where it has none, or none in time."""
+    # The resolver has no timeout of its own to set, and a dead name server can hold it for half a minute.
+    lookup = Piece(host, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+    lookup.start()
+    lookup.join(seconds)
+    if lookup.value is None:
+        raise Unresolved()
     found = []
-    for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for entry in lookup.value:
         if entry[4][0] not in found:
             found.append(entry[4][0])
     return found

@@ -2,7 +2,7 @@
 
 from .base import Unseen
 from .bucket import bucket_path
-from .network import addresses_of, dial_all, is_address, split_target
+from .network import Unresolved, addresses_of, dial_all, is_address, split_target
 from .routing import chosen_path
 from .together import together, wrapped
 
@@ -43,9 +43,10 @@ def dials(asked, patience, look):
     for at, dial in enumerate(asked):
         host, port = split_target(dial["target"])
         try:
-            targets.append((at, host if is_address(host) else addresses_of(host, port)[0], port))
-        except OSError:
+            address = host if is_address(host) else addresses_of(host, look.deadline.left(2 * patience))[0]
+        except Unresolved:
             continue
+        targets.append((at, address, port))
     tried = dial_all([(address, port) for _, address, port in targets], patience, look.deadline)
     for (at, _, _), (outcome, milliseconds, tries) in zip(targets, tried):
         results[at].update(outcome=outcome, milliseconds=milliseconds, tries=tries)
@@ -59,8 +60,8 @@ def chosen(destinations, look):
         address = destination["target"].strip("[]")
         if not is_address(address):
             try:
-                address = addresses_of(address, 0)[0]
-            except OSError:
+                address = addresses_of(address, look.deadline.left(5))[0]
+            except Unresolved:
                 continue
         found.append(chosen_path(destination["purpose"], address, look.deadline))
     return found
