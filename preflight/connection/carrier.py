@@ -117,7 +117,8 @@ def _outward(channel: paramiko.Channel, far: socket.socket) -> None:
     with far, suppress(OSError, EOFError, paramiko.SSHException):
         while data := far.recv(CHUNK):
             channel.sendall(data)
-    channel.close()
+    with suppress(OSError, EOFError, paramiko.SSHException):
+        channel.close()
 
 
 def _inward(channel: paramiko.Channel, far: socket.socket) -> None:

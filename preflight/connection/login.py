@@ -81,7 +81,7 @@ def _negotiate(
     try:
         transport.start_client(timeout=left)
         transport.get_remote_server_key()  # raises where start_client only ran out of time
-    except paramiko.SSHException as error:
+    except (paramiko.SSHException, EOFError, OSError) as error:
         if time.monotonic() >= deadline - 0.05:
             raise ConnectTimeout(
                 f"{where} accepts the connection but sshd does not answer within {timeout:g} s",
@@ -94,8 +94,6 @@ def _negotiate(
                 f"{where} closes the connection without an SSH banner",
                 "sshd's MaxStartups, a full host, or another service on that port does this",
             ) from error
-        raise ConnectionLost(f"{where} ended the key exchange ({error})") from error
-    except (EOFError, OSError) as error:
         raise ConnectionLost(f"{where} closed the connection during the key exchange") from error
 
 

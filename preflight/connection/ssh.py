@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
+import msgspec
 import paramiko
 
 from preflight.inventory import InventoryError, Node, split_address
@@ -71,7 +72,7 @@ def connect(
     try:
         hop = _last_hop(node, settings, via)
         if hop:
-            login = (jump or own_jump)(hop, (*via, node.host))
+            login = (jump or own_jump)(hop, (*via, _label(node)))
             stream = _through(login, hop, settings, timeout)
             deadline = max(deadline, time.monotonic() + timeout)
         elif settings.proxy_command:
@@ -126,11 +127,7 @@ def _last_hop(node: Node, settings: Settings, via: tuple[str, ...]) -> Node | No
         host, port, user = split_address(last.removeprefix("ssh://").rstrip("/"))
     except InventoryError as error:
         raise SshConfigRefused(f"ProxyJump {settings.proxy_jump} of {node.host} cannot be read ({error})") from error
-    if host == node.host and via:
-        return None  # `Host *` says so of the jump host too; as ssh does, it is then reached directly
-    if host in (node.host, *via):
-        raise SshConfigRefused(f"ProxyJump leads in a circle: {' -> '.join((*via, node.host, host))}")
-    return Node(
+    hop = Node(
         name=host,
         host=host,
         port=port,
@@ -139,6 +136,16 @@ def _last_hop(node: Node, settings: Settings, via: tuple[str, ...]) -> Node | No
         proxy_jump=before or None,
         connect_timeout=node.connect_timeout,
     )
+    if _label(hop) in (_label(node), *via):
+        raise SshConfigRefused(
+            f"ProxyJump leads in a circle: {' -> '.join((*via, _label(node), _label(hop)))}",
+            "end it with `ProxyJump none` for the jump host in ssh_config",
+        )
+    return hop
+
+
+def _label(node: Node) -> str:
+    return ssh_command(msgspec.structs.replace(node, ssh_config=None, identity_file=None)).removeprefix("ssh ")
 
 
 def _through(login: Connection, hop: Node, settings: Settings, timeout: float) -> socket.socket:

@@ -48,6 +48,7 @@ class Sshd:
             "KbdInteractiveAuthentication no",
             "PermitRootLogin yes",
             "AcceptEnv none",
+            "SetEnv SHLVL=3",  # else bash takes sshd for rsh and reads ~/.bashrc at every command
         ]
         lines += [f"HostKey {key}" for key in self.host_keys]
         config.write_text("\n".join([*options, *lines]) + "\n")  # sshd takes the first of two
