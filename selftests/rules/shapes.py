@@ -1,0 +1,313 @@
+"""Healthy shapes of real clusters that every check must stay quiet on, each made from the healthy survey."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import surveys
+from msgspec.structs import replace
+from surveys import healthy, node_id, route, routing, with_cluster, with_member, with_node
+
+from preflight.facts import Address, BucketPath, ChosenPath, Repository, Rule, S3Client, Survey, Unknown
+
+
+def three_subnets(survey: Survey) -> Survey:
+    """A node in each of three availability zones: own subnet, own gateway, peers behind it."""
+    for number in (1, 2, 3):
+        name, own, gateway = f"es-{number}", f"10.0.{number}.15", f"10.0.{number}.1"
+        node = survey.node(name)
+        assert not isinstance(node.paths, Unknown)
+        paths = tuple(
+            replace(
+                p,
+                gateway=None if p.purpose == "imds" else gateway,
+                kind="on-link" if p.purpose == "imds" else "gateway",
+            )
+            if p.purpose == "imds" or p.purpose.startswith("s3:")
+            else replace(p, kind="gateway", gateway=gateway, target=f"10.0.{p.purpose[7]}.15")
+            for p in node.paths
+        )
+        resolver = route("10.0.0.2", gateway=gateway, protocol="dhcp", source=own)
+        survey = with_node(survey, name, routing=routing(own, gateway, extra=[resolver]), paths=paths)
+        survey = with_member(survey, name, transport=f"{own}:9300", http=f"{own}:9200")
+    return survey
+
+
+def neighbours_and_a_stranger(survey: Survey) -> Survey:
+    """Two nodes in one subnet and one in another: on-link to one peer, through the gateway to the other."""
+    node = survey.node("es-3")
+    assert not isinstance(node.paths, Unknown)
+    paths = tuple(replace(p, kind="gateway", gateway="198.18.5.1") if p.purpose != "imds" else p for p in node.paths)
+    return with_node(survey, "es-3", routing=routing("198.18.5.13", "198.18.5.1"), paths=paths)
+
+
+def _roles(survey: Survey, name: str, *roles: str) -> Survey:
+    survey = with_member(survey, name, roles=roles)
+    if "master" in roles and "voting_only" not in roles:
+        return survey
+    cluster = survey.clusters[0]
+    assert not isinstance(cluster.verifications, Unknown)
+    gone = node_id(name)
+    if any(role.startswith("data") for role in roles):
+        return survey
+    return with_cluster(
+        survey,
+        verifications=tuple(
+            replace(v, verified=tuple(i for i in v.verified if i != gone))
+            for v in cluster.verifications
+            if not isinstance(v, Unknown)
+        ),
+    )
+
+
+def dedicated_masters(survey: Survey) -> Survey:
+    """One master-only node beside data nodes, with a role of its own."""
+    node = survey.node("es-1")
+    assert not isinstance(node.imds, Unknown)
+    survey = with_node(survey, "es-1", imds=replace(node.imds, role="es-master"))
+    for name in ("es-2", "es-3"):
+        survey = _roles(survey, name, "data_hot", "data_content", "ingest")
+    return _roles(survey, "es-1", "master")
+
+
+def coordinating(survey: Survey) -> Survey:
+    """A coordinating node with HTTP on loopback, no role and no way to S3: it never touches a snapshot."""
+    node = survey.node("es-3")
+    assert not isinstance(node.imds, Unknown)
+    assert not isinstance(node.buckets, Unknown)
+    unreached = replace(
+        node.buckets[0], tcp="timeout", tls=None, bucket_region=None, signed_list=Unknown(reason="no role")
+    )
+    survey = with_node(
+        survey, "es-3", imds=replace(node.imds, role_status=404, role=None, credentials=None), buckets=(unreached,)
+    )
+    survey = with_member(_roles(survey, "es-3"), "es-3", http="127.0.0.1:9200")
+    for name in ("es-1", "es-2"):
+        dials = survey.node(name).dials
+        assert not isinstance(dials, Unknown)
+        survey = with_node(
+            survey, name, dials=tuple(d for d in dials if not (d.member == node_id("es-3") and d.port == "http"))
+        )
+    return survey
+
+
+def voting_only(survey: Survey) -> Survey:
+    """A dedicated voting-only master: `_verify` leaves it out."""
+    return _roles(survey, "es-3", "master", "voting_only")
+
+
+def busy_host(survey: Survey) -> Survey:
+    """Container bridges, a second interface with its policy table, IPv6 by router advertisement, on one node only."""
+    own = "198.18.0.12"
+    extra = [
+        route("172.17.0.0/16", device="docker0", protocol="kernel", scope="link", source="172.17.0.1"),
+        route("172.18.0.0/16", device="br-4f1e0c9d", protocol="kernel", scope="link"),
+        route("169.254.0.0/16", scope="link", metric=1002),
+        route("169.254.169.254", gateway="198.18.0.1", protocol="dhcp", metric=100),
+        route("198.18.0.1", protocol="dhcp", scope="link", metric=100, source=own),
+        route("198.18.0.2", protocol="dhcp", scope="link", metric=100, source=own),
+        route("default", family="inet6", gateway="fe80::1", protocol="ra", metric=100),
+        route("2001:db8::/64", family="inet6", protocol="ra"),
+        route("fe80::/64", family="inet6", protocol="kernel"),
+        route("default", family="inet6", kind="unreachable", device="lo", metric=4294967295),
+        route("10.244.3.7", device="cali12ab34cd", scope="link"),
+        route("198.18.0.12", kind="local", table="local"),
+    ]
+    table = routing(own, extra=extra)
+    addresses = (
+        *table.addresses,
+        Address(device="docker0", family="inet", address="172.17.0.1", prefix=16, scope="global"),
+        Address(device="eth0", family="inet6", address="fe80::5054:ff:fe12:3456", prefix=64, scope="link"),
+    )
+    rules = (Rule(family="inet", priority=0, text="from all lookup local"),)
+    return with_node(survey, "es-2", routing=replace(table, addresses=addresses, rules=rules))
+
+
+def policy_tables(survey: Survey) -> Survey:
+    """Amazon Linux's per-interface tables, each with its own numbers."""
+    for number in (1, 2, 3):
+        own, table = f"198.18.0.{10 + number}", str(10_000 + number)
+        extra = [
+            route("default", gateway="198.18.0.1", table=table),
+            route("198.18.0.0/24", table=table, scope="link"),
+        ]
+        rules = (Rule(family="inet", priority=10_000, text=f"from {own} lookup {table}"),)
+        survey = with_node(survey, f"es-{number}", routing=replace(routing(own, extra=extra), rules=rules))
+    return survey
+
+
+def _region_from_imds(survey: Survey) -> Survey:
+    for number in (1, 2, 3):
+        survey = surveys.region_missing(survey, f"es-{number}")
+    return survey
+
+
+def region_by_sdk_1(_: Survey) -> Survey:
+    """8.18 on AWS SDK v1 with no region anywhere: it asks the bucket."""
+    return _region_from_imds(healthy(version="8.18.0"))
+
+
+def before_regions(_: Survey) -> Survey:
+    """7.4: there is no region setting yet."""
+    return _region_from_imds(healthy(version="7.4.2"))
+
+
+def region_by_environment(survey: Survey) -> Survey:
+    """AWS_REGION on one node, a setting on the others: the same region."""
+    process = survey.node("es-2").process
+    assert process is not None
+    assert not isinstance(process, Unknown)
+    survey = surveys.region_missing(survey, "es-2")
+    return with_node(survey, "es-2", process=replace(process, region_environment=surveys.REGION))
+
+
+def elsewhere(survey: Survey) -> Survey:
+    """A client that goes to MinIO with keys of its own, and a second one that no AWS repository uses."""
+    client = S3Client(name="minio", endpoint="https://minio.example.net:9000", path_style_access=True)
+    cluster = survey.clusters[0]
+    assert not isinstance(cluster.repositories, Unknown)
+    survey = with_cluster(
+        survey,
+        repositories=(*cluster.repositories, Repository(name="minio", type="s3", bucket="backup", client="minio")),
+        verifications=(
+            *cluster.verifications,  # type: ignore[misc]
+            surveys.verified("minio", (m.id for m in cluster.members)),
+        ),
+    )
+    for number in (1, 2, 3):
+        name = f"es-{number}"
+        node = survey.node(name)
+        assert not isinstance(node.keystore, Unknown)
+        assert not isinstance(node.buckets, Unknown)
+        there: dict[str, Any] = {"host": "minio.example.net", "port": 9000, "bucket_region": None}
+        path: BucketPath = replace(
+            surveys.bucket("minio"), **there, signed_list=Unknown(reason="minio.example.net is not AWS")
+        )
+        keys = ("keystore.seed", "s3.client.minio.access_key", "s3.client.minio.secret_key")
+        survey = with_node(survey, name, keystore=replace(node.keystore, settings=keys), buckets=(*node.buckets, path))
+        survey = with_member(survey, name, clients=(S3Client(name="default", region=surveys.REGION), client))
+    return survey
+
+
+def only_elsewhere(survey: Survey) -> Survey:
+    """Nothing goes to AWS, and the hosts are no EC2 instances."""
+    survey = elsewhere(survey)
+    cluster = survey.clusters[0]
+    assert not isinstance(cluster.repositories, Unknown)
+    survey = with_cluster(survey, repositories=cluster.repositories[1:])
+    for number in (1, 2, 3):
+        imds = survey.node(f"es-{number}").imds
+        assert not isinstance(imds, Unknown)
+        none = replace(imds, outcome="timeout", token_status=None, instance_id=None, role=None, role_status=None)
+        survey = with_node(survey, f"es-{number}", imds=none)
+    return survey
+
+
+def other_ports(survey: Survey) -> Survey:
+    """Transport on 9400 and HTTP on 9243."""
+    for number in (1, 2, 3):
+        own = surveys.address(number)
+        survey = with_member(survey, f"es-{number}", transport=f"{own}:9400", http=f"{own}:9243")
+    members = survey.clusters[0].members
+    for number in (1, 2, 3):
+        survey = with_node(survey, f"es-{number}", dials=surveys.node(number, members).dials)
+    return survey
+
+
+def one_of_three(survey: Survey) -> Survey:
+    """One node of three given."""
+    return replace(survey, nodes=survey.nodes[1:2])
+
+
+def alone(_: Survey) -> Survey:
+    """A cluster of one, transport on loopback."""
+    return with_member(healthy(1), "es-1", transport="127.0.0.1:9300", http="127.0.0.1:9200")
+
+
+def no_s3(survey: Survey) -> Survey:
+    """A cluster that snapshots to a file system, or not yet at all."""
+    for number in (1, 2, 3):
+        imds = survey.node(f"es-{number}").imds
+        assert not isinstance(imds, Unknown)
+        survey = with_node(
+            survey,
+            f"es-{number}",
+            imds=replace(imds, role_status=404, role=None, credentials=None),
+            buckets=(),
+        )
+    return with_cluster(survey, repositories=(Repository(name="nfs", type="fs"),), verifications=())
+
+
+def readonly_repository(survey: Survey) -> Survey:
+    """A repository registered read-only: `_verify` only lists."""
+    cluster = survey.clusters[0]
+    assert not isinstance(cluster.repositories, Unknown)
+    return with_cluster(survey, repositories=tuple(replace(r, readonly=True) for r in cluster.repositories))
+
+
+def proxied(survey: Survey) -> Survey:
+    """The S3 client goes through a proxy; the hosts themselves reach nothing outside."""
+    for number in (1, 2, 3):
+        name = f"es-{number}"
+        node = survey.node(name)
+        assert not isinstance(node.config, Unknown)
+        assert not isinstance(node.buckets, Unknown)
+        assert not isinstance(node.paths, Unknown)
+        config = replace(node.config, names=(*node.config.names, "s3.client.default.proxy.host"))
+        cut = replace(node.buckets[0], tcp="no-route", tls=None, head_status=None)
+        paths = tuple(replace(p, kind="none", gateway=None) if p.purpose.startswith("s3:") else p for p in node.paths)
+        survey = with_node(survey, name, config=config, buckets=(cut,), paths=paths)
+    return survey
+
+
+def interface_endpoint(survey: Survey) -> Survey:
+    """An S3 interface endpoint inside one node's own subnet: on-link there, through the gateway elsewhere."""
+    survey = neighbours_and_a_stranger(survey)
+    node = survey.node("es-1")
+    assert not isinstance(node.paths, Unknown)
+    paths = tuple(
+        ChosenPath(purpose=p.purpose, target="198.18.0.77", kind="on-link", device="eth0", source=p.source)
+        if p.purpose.startswith("s3:")
+        else p
+        for p in node.paths
+    )
+    return with_node(survey, "es-1", paths=paths)
+
+
+def imds_closed_by_route(_: Survey) -> Survey:
+    """Hosts that need no role have 169.254.169.254 on a blackhole route: hardening, not drift."""
+    survey = only_elsewhere(healthy())
+    for number in (1, 2, 3):
+        paths = survey.node(f"es-{number}").paths
+        assert not isinstance(paths, Unknown)
+        closed = tuple(replace(p, kind="blackhole", device=None) if p.purpose == "imds" else p for p in paths)
+        survey = with_node(survey, f"es-{number}", paths=closed)
+    return survey
+
+
+SHAPES: dict[str, Callable[[Survey], Survey]] = {
+    shape.__name__: shape
+    for shape in (
+        three_subnets,
+        neighbours_and_a_stranger,
+        dedicated_masters,
+        coordinating,
+        voting_only,
+        busy_host,
+        policy_tables,
+        region_by_sdk_1,
+        before_regions,
+        region_by_environment,
+        elsewhere,
+        only_elsewhere,
+        other_ports,
+        one_of_three,
+        alone,
+        no_s3,
+        readonly_repository,
+        proxied,
+        interface_endpoint,
+        imds_closed_by_route,
+    )
+}

@@ -1,0 +1,137 @@
+"""Each fault of the lab as facts: exactly its outcomes and its cause, on a data node and on the elected master."""
+
+from __future__ import annotations
+
+import pytest
+from judged import judged, not_passed
+from surveys import FAULTS, healthy, port_fails, route_upstream, stale_keys
+
+from preflight.diagnosis import diagnose
+from preflight.facts import dump, load
+
+MASTER, DATA = "es-1", "es-2"
+
+EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
+    "stale-keystore": ("stale-static-keys", {"KEY-1": "fail", "REPO-1": "fail"}),
+    "region-missing": ("region-missing", {"REGION-2": "warning"}),
+    "no-instance-role": ("no-instance-role", {"ROLE-1": "fail", "REPO-1": "fail"}),
+    "route-drift": ("route-own", {"ROUTE-1": "fail", "PATH-1": "fail", "REPO-1": "fail"}),
+    "route-drift-upstream": ("route-upstream", {"PATH-1": "fail", "REPO-1": "fail"}),
+    "elasticsearch-down": ("elasticsearch-down", {"CLUSTER-1": "fail", "REPO-1": "could not check"}),
+}
+"""Fault -> its cause, and what the victim's checks then are. Ports are told apart below: others see them."""
+
+
+@pytest.mark.parametrize("victim", [DATA, MASTER])
+@pytest.mark.parametrize("fault", EXPECTED)
+def test_fault_has_its_outcomes_and_cause(fault, victim):
+    """A broken master also keeps `_verify` from everybody else; that is said, and not held against them."""
+    survey = FAULTS[fault](healthy(), victim)
+    outcomes = judged(survey)
+
+    cause, own = EXPECTED[fault]
+    expected = {(check, victim): outcome for check, outcome in own.items()}
+    if victim == MASTER and own.get("REPO-1") == "fail":
+        expected |= {("REPO-1", name): "could not check" for name in ("es-2", "es-3")}
+    assert not_passed(outcomes) == expected
+    diagnosis = diagnose(survey, outcomes)
+    assert [c.id for c in diagnosis.causes] == [cause]
+    assert diagnosis.causes[0].nodes == (victim,)
+    assert set(diagnosis.causes[0].explains) == set(expected)
+
+
+@pytest.mark.parametrize("victim", [DATA, MASTER])
+@pytest.mark.parametrize("fault", ["port-refused", "port-dropped"])
+def test_port_fault_is_seen_by_the_peer(fault, victim):
+    """The pair is one cause: who cannot open whose port, and how it failed."""
+    peer = MASTER if victim == DATA else DATA
+    survey = FAULTS[fault](healthy(), victim)
+    outcomes = judged(survey)
+
+    assert not_passed(outcomes) == {("PORT-1", peer): "fail"}
+    (cause,) = diagnose(survey, outcomes).causes
+    how = "refused" if fault == "port-refused" else "timeout"
+    number = victim[-1]
+    assert cause.id == "port-blocked"
+    assert cause.title == f"{peer} cannot open transport 198.18.0.1{number}:9300 of {victim}: {how}"
+
+
+@pytest.mark.parametrize("victim", [DATA, MASTER])
+def test_host_down_blocks_its_own_checks_only(victim):
+    """One node could not be checked, 14 of its checks are blocked by that, nothing is held against the others."""
+    survey = FAULTS["host-down"](healthy(), victim)
+    outcomes = judged(survey)
+
+    found = not_passed(outcomes)
+    assert found.pop(("NODE-1", victim)) == "could not check"
+    assert set(found.values()) == {"blocked"}
+    assert {node for _, node in found} == {victim}
+    assert len(found) == 14
+    (cause,) = diagnose(survey, outcomes).causes
+    assert cause.id == "host-unreachable"
+    assert len(cause.explains) == 15
+
+
+def test_the_incident_is_two_causes():
+    """A stale key on one node and a lost route behind another are never taken for one another."""
+    survey = route_upstream(stale_keys(healthy(), "es-2"), "es-3")
+    outcomes = judged(survey)
+    causes = {cause.id: cause for cause in diagnose(survey, outcomes).causes}
+
+    assert set(causes) == {"stale-static-keys", "route-upstream"}
+    assert causes["stale-static-keys"].explains == (("KEY-1", "es-2"), ("REPO-1", "es-2"))
+    assert set(causes["route-upstream"].explains) == {("REPO-1", "es-3"), ("PATH-1", "es-3")}
+    assert any("does not exist in our records" in line for line in causes["stale-static-keys"].evidence)
+    assert not any("does not exist in our records" in line for line in causes["route-upstream"].evidence)
+    assert causes["stale-static-keys"].remedy.caution is None
+    assert causes["stale-static-keys"].confidence == "certain"
+
+
+def test_both_causes_on_one_node_are_told_apart():
+    """Where S3 answered with its own sentence the key explains `_verify`, not the path; and nothing is removed yet."""
+    survey = route_upstream(stale_keys(healthy(), "es-2"), "es-2")
+    causes = {cause.id: cause for cause in diagnose(survey, judged(survey)).causes}
+
+    assert causes["route-upstream"].explains == (("PATH-1", "es-2"),)
+    assert causes["stale-static-keys"].explains == (("KEY-1", "es-2"), ("REPO-1", "es-2"))
+    assert (causes["stale-static-keys"].remedy.caution or "").startswith("do not remove yet: role not proven on es-2")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("second", FAULTS)
+def test_nothing_red_is_without_a_cause(fault, second):
+    """Any two faults together: every failure, warning and unchecked outcome stands under a cause."""
+    survey = FAULTS[fault](FAULTS[second](healthy(), "es-3"), "es-2") if "down" not in second else healthy()
+    survey = FAULTS[fault](survey, "es-2") if "down" in second else survey
+    outcomes = judged(survey)
+    explained = {pair for cause in diagnose(survey, outcomes).causes for pair in cause.explains}
+
+    assert set(not_passed(outcomes)) <= explained
+
+
+def test_a_recorded_survey_is_judged_the_same():
+    """facts.json gives the same outcomes and the same diagnosis as the run that wrote it."""
+    survey = route_upstream(stale_keys(healthy(), "es-2"), "es-3")
+    again = load(dump(survey))
+
+    assert judged(again) == judged(survey)
+    assert diagnose(again, judged(again)) == diagnose(survey, judged(survey))
+
+
+def test_a_port_that_nobody_opens_is_one_cause():
+    """Two sources, one target: told as the target's, not as two pairs."""
+    survey = port_fails(port_fails(healthy(), "es-1", "es-3", "timeout"), "es-2", "es-3", "timeout")
+    (cause,) = diagnose(survey, judged(survey)).causes
+
+    assert cause.title == "no node opens transport 198.18.0.13:9300 of es-3: timeout"
+    assert cause.explains == (("PORT-1", "es-1"), ("PORT-1", "es-2"))
+    assert len(cause.remedy.commands) == 2
+
+
+def test_a_node_that_reaches_nobody_is_one_cause():
+    """One source, every target: its own outgoing traffic."""
+    survey = port_fails(port_fails(healthy(), "es-3", "es-1", "timeout"), "es-3", "es-2", "timeout")
+    (cause,) = diagnose(survey, judged(survey)).causes
+
+    assert cause.title == "es-3 opens no other member's transport: its own outgoing traffic is cut off"
+    assert cause.explains == (("PORT-1", "es-3"),)
