@@ -61,3 +61,10 @@ def check(
         return marked
 
     return register
+
+
+def check_of(item: pytest.Item) -> Check | None:
+    """The record that @check left on the item's test function; None for a test that is no check."""
+    marker = item.get_closest_marker("check")
+    record: Check | None = marker.args[0] if marker else None
+    return record

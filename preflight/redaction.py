@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +22,25 @@ _NAME = (
     r"|api[_. -]?key|pass(?:word|wd|phrase)|token|credentials?)"
 )
 _ASSIGNED = re.compile(
-    rf"(?P<before>{_NAME}{_QUOTE}?\s*(?P<sign>=>|=|:)\s*)(?P<open>{_QUOTE})?(?P<value>[^\s\"'<>&;,\\)}}\]]+)",
+    rf"(?P<before>{_NAME}{_QUOTE}?\s*(?P<sign>=>|=|:)\s*(?P<open>{_QUOTE})?)(?P<value>[^\s\"'<>&;,\\)}}\]]+)",
     re.IGNORECASE,
 )
+_SCHEME = r"(?:Basic|Bearer|ApiKey|AWS4-HMAC-SHA256)"
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<![A-Za-z0-9])(AKIA|ASIA)(?:[A-Z0-9]{8,}|[A-Z0-9]{0,16}\.\.\.[A-Z0-9]*)"), rf"\1{MASK}"),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@\"'<>]*):[^\s/@\"'<>]+@", re.IGNORECASE), rf"\1:{MASK}@"),
-    (
-        re.compile(
-            r"(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:Basic|Bearer|ApiKey|AWS4-HMAC-SHA256)\s+)?)[^\s\"'<>&$]+", re.I
-        ),
-        rf"\1{MASK}",
-    ),
-    (re.compile(r"\b((?:Basic|Bearer|ApiKey)\s+)[A-Za-z0-9+/._~-]{16,}=*"), rf"\1{MASK}"),
-    (re.compile(r"(X-Amz-(?:Signature|Security-Token|Credential)=)[^\s&\"'<>]+", re.IGNORECASE), rf"\1{MASK}"),
     (re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL), rf"-----\1 {MASK}-----"),
 )
+"""Recognised by themselves; what stays of each."""
+_CONTEXTS: tuple[re.Pattern[str], ...] = (
+    re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s/:@\"'<>]*:)(?P<value>[^\s/@\"'<>]+)(?=@)", re.IGNORECASE),
+    re.compile(
+        rf"(?P<before>authorization[\"']?\s*[:=]\s*[\"']?(?:{_SCHEME}\s+)?)(?!{_SCHEME}\b)(?P<value>[^\s\"'<>&$]+)",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(?P<before>\b(?:Basic|Bearer|ApiKey)\s+)(?P<value>[A-Za-z0-9+/._~-]{16,}=*)"),
+    re.compile(r"(?P<before>X-Amz-(?:Signature|Security-Token|Credential)=)(?P<value>[^\s&\"'<>]+)", re.IGNORECASE),
+)
+"""Recognised by what stands before them."""
 
 _hidden: set[str] = set()
 
@@ -49,20 +51,45 @@ def hide(secret: str) -> None:
         _hidden.add(secret)
 
 
-def hide_environment() -> None:
-    """Hide the values of the environment variables that are secrets by their name."""
+def start() -> None:
+    """For a run: hide what the environment holds under a secret's name; log records are born without secrets."""
     for name, value in os.environ.items():
         if re.search(rf"{_NAME}$", name, re.IGNORECASE):
             hide(value)
+    factory = logging.getLogRecordFactory()
+    if not isinstance(factory, _RedactingFactory):
+        logging.setLogRecordFactory(_RedactingFactory(factory))
+
+
+def stop() -> None:
+    """The end of the run: forget what was hidden, give log records back."""
+    _hidden.clear()
+    factory = logging.getLogRecordFactory()
+    if isinstance(factory, _RedactingFactory):
+        logging.setLogRecordFactory(factory.inner)
+
+
+def _drawn(value: str) -> bool:
+    """Looks drawn by chance: letters and digits, not a word."""
+    return len(value) >= 8 and any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
+
+
+def _mask(match: re.Match[str]) -> str:
+    value = match["value"]
+    if len(value) >= 16 and _drawn(value) and MASK not in value:
+        # Where pytest cuts a text short, the same value stands without what it was recognised by.
+        _hidden.add(value)
+    return f"{match['before']}{MASK}"
 
 
 def _mask_assigned(match: re.Match[str]) -> str:
     value = match["value"]
-    # Prose such as "token: answered" keeps its word; a value is quoted, assigned by "=", or looks drawn by chance.
-    drawn = len(value) >= 8 and any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
-    if value.startswith((MASK, "$", "{")) or not (match["open"] or match["sign"] != ":" or drawn or len(value) >= 20):
+    if value.startswith((MASK, "$", "{")):
         return match[0]
-    return f"{match['before']}{match['open'] or ''}{MASK}"
+    # Prose such as "token: answered" keeps its word.
+    if not (match["open"] or match["sign"] != ":" or _drawn(value) or len(value) >= 20):
+        return match[0]
+    return _mask(match)
 
 
 def redact(text: str) -> str:
@@ -71,39 +98,45 @@ def redact(text: str) -> str:
         text = text.replace(secret, MASK)
     for shape, replacement in _SHAPES:
         text = shape.sub(replacement, text)
+    for context in _CONTEXTS:
+        text = context.sub(_mask, text)
     return _ASSIGNED.sub(_mask_assigned, text)
 
 
-def redact_tree(value: Any, keep: Iterable[str] = ()) -> Any:
-    """The same structure without secrets: strings replaced, lists, dicts and plain objects changed in place.
-
-    keep: attribute names left alone at the top (pytest finds its tests by them)
-    """
-    return _walk(value, frozenset(keep), set())
+def redact_tree(value: Any) -> Any:
+    """The same structure without secrets: lists, dicts and pytest's representations are changed in place."""
+    return _walk(value, set())
 
 
-def _walk(value: Any, keep: frozenset[str], seen: set[int]) -> Any:
+def redact_report(report: object) -> None:
+    """Mask secrets in what a pytest report shows; what pytest finds a test by is left alone."""
+    names = [
+        name for name in ("sections", "longrepr", "user_properties", "wasxfail", "extras") if hasattr(report, name)
+    ]
+    # Twice: a value recognised in one place is known in the others only then.
+    for name in names + names:
+        setattr(report, name, redact_tree(getattr(report, name)))
+
+
+def _walk(value: Any, seen: set[int]) -> Any:
     if isinstance(value, str):
         return redact(value)
-    if value is None or isinstance(value, (int, float, bytes, type)) or id(value) in seen:
+    if id(value) in seen:
         return value
     seen.add(id(value))
-    nothing: frozenset[str] = frozenset()
-    if isinstance(value, tuple):
-        walked = tuple(_walk(item, nothing, seen) for item in value)
-        return walked if type(value) is tuple else value
+    if type(value) is tuple:
+        return tuple(_walk(item, seen) for item in value)
     if isinstance(value, list):
-        value[:] = [_walk(item, nothing, seen) for item in value]
+        value[:] = [_walk(item, seen) for item in value]
     elif isinstance(value, dict):
         for key in list(value):
-            value[key] = _walk(value[key], nothing, seen)
-    elif hasattr(value, "__dict__"):
+            value[key] = _walk(value[key], seen)
+    elif type(value).__module__.startswith("_pytest._code"):
         for name, attribute in list(vars(value).items()):
-            if name not in keep:
-                replaced = _walk(attribute, nothing, seen)
-                if replaced is not attribute:
-                    # Some of pytest's representations are frozen dataclasses.
-                    object.__setattr__(value, name, replaced)
+            replaced = _walk(attribute, seen)
+            if replaced is not attribute:
+                # Some of the representations are frozen dataclasses.
+                object.__setattr__(value, name, replaced)
     return value
 
 
@@ -115,14 +148,6 @@ def redact_file(path: Path) -> bool:
         return False
     path.write_bytes(clean.encode("utf-8", errors="surrogateescape"))
     return True
-
-
-def redact_logs() -> None:
-    """From now on every log record of this process is born without secrets, whoever formats it. Idempotent."""
-    factory = logging.getLogRecordFactory()
-    if isinstance(factory, _RedactingFactory):
-        return
-    logging.setLogRecordFactory(_RedactingFactory(factory))
 
 
 class _RedactingFactory:

@@ -84,6 +84,9 @@ def load(path: Path, today: datetime.date) -> Waivers:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise WaiverError(f"{path}:{line}: not YAML: {error.problem}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise WaiverError(f"{path}:{line}: not YAML: {error.reason}") from error
     if document is None:
         return Waivers(waivers=(), today=today)
     if not isinstance(document, yaml.SequenceNode):

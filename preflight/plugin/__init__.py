@@ -13,7 +13,7 @@ import pytest
 
 from .. import __version__
 from ..facts import NodeFacts, Survey
-from ..redaction import redact, redact_tree
+from ..redaction import redact, redact_report, redact_tree
 from . import closing, listing, nodes, options, reporting, selection, session, surveying, verdicts
 from .run import RUN
 
@@ -80,7 +80,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
-    redact_tree(report, keep=verdicts.KEPT)
+    redact_report(report)
 
 
 # -- the survey ------------------------------------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from .. import outcomes
+from .. import outcomes, redaction
 from ..check import REGISTRY
 from ..judgement import Diagnosis
 from ..report import page, terminal
@@ -27,7 +28,7 @@ def interrupted(run: Run, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
 def finish(run: Run, session: pytest.Session) -> None:
     """Diagnose and set the exit status. First of all that end a session, since the report is written by the others."""
     run.signals.ignore()
-    run.diagnosis = run.guarded("the diagnosis", lambda: _diagnose(run))
+    run.diagnosis = run.guarded("the diagnosis", lambda: _diagnose(run)) or _undiagnosed(run)
     session.exitstatus = exit_status(run, session.exitstatus)
 
 
@@ -37,6 +38,13 @@ def _diagnose(run: Run) -> Diagnosis | None:
     from ..diagnosis import diagnose
 
     return diagnose(run.survey, run.outcomes)
+
+
+def _undiagnosed(run: Run) -> Diagnosis | None:
+    """Where the diagnosis itself broke: the outcomes stand without it, and the first line says so."""
+    if not run.troubles:
+        return None
+    return Diagnosis(verdict="The outcomes below stand, but their causes could not be worked out.", causes=(), nodes=())
 
 
 def exit_status(run: Run, pytests: int) -> int:
@@ -115,3 +123,7 @@ def close(run: Run) -> None:
         run.guarded("the last sweep", lambda: directory.close(reports))
         run.guarded("reports/latest", directory.point_latest)
     run.signals.restore()
+    if run.umask is not None:
+        os.umask(run.umask)
+    if run.active:
+        redaction.stop()

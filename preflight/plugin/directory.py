@@ -56,22 +56,19 @@ class RunDirectory:
     def _plan(self, worker: str) -> Path:
         return self.path / f".plan-{worker}.json"
 
-    def close(self, others: Iterable[Path]) -> list[str]:
-        """Close and sweep: no secret and no other reader in any file. others: reports the user put elsewhere.
-
-        Returns the names of the files in which something had to be masked.
-        """
+    def close(self, others: Iterable[Path]) -> None:
+        """Close and sweep: no secret and no other reader in any file. others: reports the user put elsewhere."""
         if self._results is not None:
             self._results.close()
         for plan in self.path.glob(".plan-*"):
             plan.unlink()
-        masked = []
-        for file in {*self.path.iterdir(), *others}:
-            if file.is_file() and not file.is_symlink():
-                file.chmod(0o600)
-                if file.suffix in TEXT and redact_file(file):
-                    masked.append(file.name)
-        return sorted(masked)
+        swept = [file for file in {*self.path.iterdir(), *others} if file.is_file() and not file.is_symlink()]
+        for file in swept:
+            file.chmod(0o600)
+        # Twice: a value recognised in one file is known in the others only then.
+        for file in swept + swept:
+            if file.suffix in TEXT:
+                redact_file(file)
 
     def point_latest(self) -> None:
         """Let `latest` beside the directory name it, with no moment at which it names nothing."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from _pytest.main import wrap_session
 
-from ..check import Check
+from ..check import Check, check_of
 from ..outcomes import INTERRUPTED
-from .surveying import check_of
 
 
 def main(config: pytest.Config) -> int:

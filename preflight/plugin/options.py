@@ -12,7 +12,7 @@ import pytest
 ABOUT = (
     "preflight for Elasticsearch's S3 snapshots: pytest --hosts=es-1,es-2,es-3. "
     "Login to Elasticsearch: ES_PREFLIGHT_API_KEY, or ES_PREFLIGHT_USER with ES_PREFLIGHT_PASSWORD_FILE. "
-    "Any option may also stand in PYTEST_ADDOPTS."
+    "Any option may also stand in PYTEST_ADDOPTS"
 )
 
 
@@ -38,16 +38,6 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     waivers: Path | None = None
     facts: Path | None = None
     reports: Path = Path("reports")
-
-    @property
-    def ssh(self) -> str:
-        """What stands between "ssh" and the host in a command that we print."""
-        words: list[str] = []
-        if self.ssh_config:
-            words += ["-F", str(self.ssh_config)]
-        if self.ssh_identity_file:
-            words += ["-i", str(self.ssh_identity_file)]
-        return shlex.join(words)
 
 
 def add(parser: pytest.Parser) -> None:
@@ -148,6 +138,22 @@ def read(config: pytest.Config) -> Choices:
     if choices.facts:
         _refuse_beside_facts(config)
     return choices
+
+
+def only_looks(config: pytest.Config) -> bool:
+    """pytest was asked to show something, not to run: no nodes are wanted then, and no report."""
+    option = config.option
+    shows = (
+        "help",
+        "collectonly",
+        "list_checks",
+        "markers",
+        "showfixtures",
+        "show_fixtures_per_test",
+        "setupplan",
+        "cacheshow",
+    )
+    return any(getattr(option, name, False) for name in shows) or bool(getattr(option, "version", 0))
 
 
 def _refuse_unsupported(config: pytest.Config) -> None:

@@ -38,7 +38,8 @@ class Run:
 
     names: of the given nodes; usage: why there are none, None where there are
     recorded: the survey that --facts names; survey: what the checks judge, None until gathered
-    interrupted: by what, None where nothing did; troubles: bugs of ours after the tests, a line each
+    umask: the one before ours; interrupted: by what, None where nothing did
+    troubles: bugs of ours after the tests, a line each
     """
 
     config: pytest.Config
@@ -50,6 +51,7 @@ class Run:
     recorded: Survey | None = None
     survey: Survey | None = None
     directory: RunDirectory | None = None
+    umask: int | None = None
     waivers: waivers.Waivers = waivers.NONE
     signals: Signals = dataclasses.field(default_factory=Signals)
     connections: Connections | None = None

@@ -8,10 +8,9 @@ from typing import get_args
 
 import pytest
 
-from ..check import Severity
+from ..check import Severity, check_of
 from .nodes import name_of
 from .run import Run
-from .surveying import check_of
 
 SELFTESTS = "selftests"
 
@@ -25,7 +24,21 @@ def declare_markers(config: pytest.Config) -> None:
 
 def ignored(run: Run, path: Path) -> bool | None:
     """A run on nodes never collects the project's own tests."""
-    return True if run.active and path == run.config.rootpath / SELFTESTS else None
+    return True if run.active and is_selftest(run.config, path) else None
+
+
+def is_selftest(config: pytest.Config, path: Path) -> bool:
+    """Whether path is the project's own tests or among them."""
+    own = config.rootpath / SELFTESTS
+    return path == own or own in path.parents
+
+
+def refuse_selftests(config: pytest.Config) -> None:
+    """Raises pytest.UsageError where they are named on the command line of a run on nodes."""
+    for argument in config.args:
+        path = config.invocation_params.dir / argument.partition("::")[0]
+        if is_selftest(config, path.resolve()):
+            raise pytest.UsageError(f"{argument} tests the suite itself, not nodes: leave out --hosts or --facts")
 
 
 def describe(items: Iterable[pytest.Item]) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from .. import facts, redaction, waivers
 from . import directory
-from .options import Choices, read
+from .options import Choices, only_looks, read
 from .run import RUN, Run
+from .selection import refuse_selftests
 
 DEFAULT_WAIVERS = Path("waivers.yml")
 
@@ -29,22 +30,6 @@ def configure(config: pytest.Config) -> Run:
     if run.active:
         _begin(run)
     return run
-
-
-def only_looks(config: pytest.Config) -> bool:
-    """pytest was asked to show something, not to run: no nodes are wanted then, and no report."""
-    option = config.option
-    shows = (
-        "help",
-        "collectonly",
-        "list_checks",
-        "markers",
-        "showfixtures",
-        "show_fixtures_per_test",
-        "setupplan",
-        "cacheshow",
-    )
-    return any(getattr(option, name, False) for name in shows) or bool(getattr(option, "version", 0))
 
 
 def _give_nodes(run: Run) -> None:
@@ -90,18 +75,18 @@ def recorded(file: Path, choices: Choices) -> facts.Survey:
 
 def _begin(run: Run) -> None:
     choices = run.choices
+    refuse_selftests(run.config)
     if choices.reference and choices.reference not in run.names:
         raise pytest.UsageError(f"--reference={choices.reference} is none of the given nodes: {', '.join(run.names)}")
     run.waivers = _waivers(run)
-    redaction.hide_environment()
-    redaction.redact_logs()
+    redaction.start()
     if run.worker:
         given = run.config.workerinput["preflight"]  # type: ignore[attr-defined]
         run.directory = directory.RunDirectory(Path(given["directory"]))
         run.started = datetime.datetime.fromisoformat(given["started"])
         return
     _check_login(run)
-    os.umask(0o077)
+    run.umask = os.umask(0o077)
     try:
         run.directory = directory.create(choices.reports, run.started)
     except OSError as error:

@@ -9,20 +9,14 @@ from typing import Any, get_args
 
 import pytest
 
-from ..check import Check, Need
+from ..check import Need, check_of
 from ..facts import Survey, load
 from . import nodes
+from .options import only_looks
 from .run import Run
-from .session import only_looks
 
 OWN_TESTS_NEED = frozenset(get_args(Need)) - {"verify"}
 """For a test that asks for `node` or `survey` without @check: everything but what makes the cluster write."""
-
-
-def check_of(item: pytest.Item) -> Check | None:
-    """The record that @check left on the test function."""
-    marker = item.get_closest_marker("check")
-    return marker.args[0] if marker else None
 
 
 def needs(items: Iterable[pytest.Item]) -> frozenset[str] | None:
@@ -60,7 +54,12 @@ def before_tests(run: Run, session: pytest.Session) -> None:
 
 def before_scheduling(run: Run, worker: str, ids: Iterable[str]) -> None:
     """With xdist, in the controller, when a worker has collected: gather once, before any test is handed out."""
-    nodes.refuse_none_by_id(run, ids)
+    try:
+        nodes.refuse_none_by_id(run, ids)
+    except pytest.UsageError:
+        # Workers that wait for tests would be waited for, ten seconds each.
+        run.config.pluginmanager.getplugin("dsession").triggershutdown()
+        raise
     if run.survey is None and run.directory is not None:
         wanted = run.directory.take_plan(worker)
         if wanted is not None:
@@ -87,7 +86,7 @@ def gather(run: Run, wanted: frozenset[str]) -> None:
             read_only=choices.read_only,
             es_url=choices.es_url,
             es_ca=choices.es_ca,
-            ssh=choices.ssh,
+            ssh=nodes.printed_ssh(run.nodes),
         )
         progress = Progress(run.config, len(run.names))
         try:

@@ -7,24 +7,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from ..check import Check
+from ..check import Check, check_of
 from ..connection.errors import ConnectionFailed
 from ..facts import CouldNotCheck, Unknown
 from ..judgement import Failed, NotApplicable, Remedy
 from ..outcomes import Outcome, Verdict
-from ..redaction import redact, redact_tree
+from ..redaction import redact, redact_report, redact_tree
 from . import nodes
 from .run import Run, bug
-from .surveying import check_of
 
 LOGIN_CHECK = "NODE-1"
 """The check that says whether a node could be surveyed at all: where it could not, the others are blocked by it."""
 
 ATTRIBUTE = "preflight"
 """Of a pytest report: the outcome as plain values, so that it passes from an xdist worker to its controller."""
-
-KEPT = ("nodeid", "location", "keywords", "fspath", "id", "when", "outcome")
-"""What pytest finds a report by: never masked."""
 
 STATUS: dict[Verdict, tuple[str, str, tuple[str, dict[str, bool]]]] = {
     "warning": ("warned", "w", ("WARNING", {"yellow": True})),
@@ -48,7 +44,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge(run: Run, item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestReport) -> None:
     """Give a test's report its outcome. Tests that are no check and ask for no node keep pytest's own."""
-    redact_tree(report, keep=KEPT)
+    redact_report(report)
     check, node = check_of(item), nodes.name_of(item)
     if (check is None and node is None) or report.when == "teardown":
         return

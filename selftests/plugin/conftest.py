@@ -6,12 +6,15 @@ import importlib.util
 import json
 import os
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from preflight.check import REGISTRY
 
 pytest_plugins = ["pytester"]
 
@@ -20,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 INI = """
 [pytest]
 strict = true
-addopts = -ra -p no:cacheprovider
+addopts = -ra -p no:cacheprovider -p no:hypothesispytest -p no:anyio
 testpaths = tests
 filterwarnings =
     error
@@ -98,7 +101,10 @@ def _made() -> ModuleType:
 
 
 class Project:
-    """A directory with conftest, pytest.ini, checks and recorded facts; `run` runs pytest there in a subprocess."""
+    """A directory with conftest, pytest.ini, checks and recorded facts; `run` runs pytest there.
+
+    apart: in a process of its own, as a user's shell would; True with xdist in any case
+    """
 
     def __init__(self, pytester: pytest.Pytester) -> None:
         self.pytester = pytester
@@ -119,8 +125,9 @@ class Project:
 
         (self.path / "facts.json").write_bytes(dump(survey))
 
-    def run(self, *args: str, facts: bool = True) -> pytest.RunResult:
-        return self.pytester.runpytest_subprocess(*(["--facts=facts.json"] if facts else []), *args)
+    def run(self, *args: str, facts: bool = True, apart: bool = False) -> pytest.RunResult:
+        run = self.pytester.runpytest_subprocess if apart or "-n2" in args else self.pytester.runpytest_inprocess
+        return run(*(["--facts=facts.json"] if facts else []), *args)
 
     @property
     def report(self) -> Path:
@@ -152,9 +159,13 @@ class Project:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     for name in os.environ:
         if name.startswith(("ES_PREFLIGHT_", "PYTEST_", "AWS_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    return Project(pytester)
+    known = dict(REGISTRY)
+    REGISTRY.clear()
+    yield Project(pytester)
+    REGISTRY.clear()
+    REGISTRY.update(known)
