@@ -19,8 +19,8 @@ from .inventory_yaml import Inventory, InventoryError, Variables, expand_range, 
 __all__ = ["Defaults", "InventoryError", "Node", "expand", "node_from_hostspec", "split_address"]
 
 QUERY_KEYS = ("sudo", "sudo_user", "ssh_config", "ssh_identity_file", "timeout")
-CHARACTERS = re.compile(r"[\w.:%-]+")
-"""Of a host name: letters and digits of any script, so that it can stand unquoted in a printed command."""
+HOST_NAME = re.compile(r"[\w.%-]+")
+"""Letters and digits of any script, and nothing that a shell reads: host names stand in printed commands."""
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +99,7 @@ def expand(hosts: str | None, inventory: Path | None, defaults: Defaults) -> tup
         identity_file=_file(defaults.identity_file, "--ssh-identity-file"),
     )
     nodes = [node for word in words for node in _of_word(word, known, defaults)]
-    if defaults.sudo_user and not any(node.sudo for node in nodes):
+    if defaults.sudo_user and not defaults.sudo and not any(node.sudo for node in nodes):
         raise InventoryError(f"--sudo-user={defaults.sudo_user} does nothing without --sudo: add --sudo")
     return tuple(_named(_distinct(nodes)))
 
@@ -120,6 +120,8 @@ def _file(path: str | None, what: str, base: Path | None = None) -> str | None:
 
 def _of_word(word: str, known: Inventory, defaults: Defaults) -> Iterator[Node]:
     """The nodes one word of --hosts stands for: a group, a glob, a range, or a host known to the inventory or not."""
+    if not word.isprintable():
+        raise InventoryError(f"{word!r} in --hosts is no host name: it holds characters that cannot be printed")
     if "://" not in word and re.search(r"[!&]", word):
         raise InventoryError(f"{word} in --hosts: ! and & are not read; list the groups, globs and hosts you want")
     bare = "://" not in word and not word.startswith("[")
@@ -169,7 +171,7 @@ def split_address(text: str) -> tuple[str, int | None, str | None]:
         raise InventoryError(f"{_shown(text)} is no host: write NAME, USER@NAME:PORT or USER@[IPV6]:PORT")
     host = urllib.parse.unquote(match[1] or match[2] or "")
     user = urllib.parse.unquote(user)
-    if not CHARACTERS.fullmatch(host) or host.startswith("-") or (":" in host and not _is_ipv6(host)):
+    if not _is_host(host) or (match[1] and not _is_ipv6(host)):
         raise InventoryError(f"{host!r} is no host name or address: write NAME, USER@NAME:PORT or USER@[IPV6]:PORT")
     if user.startswith("-") or not user.isprintable() or re.search(r"[\s'\"`$\\;&|<>()]", user):
         raise InventoryError(f"{user!r} is no user name to log in to {host} with")
@@ -177,6 +179,12 @@ def split_address(text: str) -> tuple[str, int | None, str | None]:
     if port is not None and not 0 < port < 65536:
         raise InventoryError(f"port {port} of {host} is not between 1 and 65535")
     return host, port, user or None
+
+
+def _is_host(text: str) -> bool:
+    if ":" in text:
+        return _is_ipv6(text)
+    return bool(HOST_NAME.fullmatch(text)) and not text.startswith("-")
 
 
 def _is_ipv6(text: str) -> bool:
@@ -316,7 +324,9 @@ def _node(name: str, given: _Given, variables: Variables, defaults: Defaults) ->
             f"{read.where('ansible_connection')} is {connection}, not yet a way to reach a node: write ssh"
         )
     host, port, user = read.text(*_HOST) or given.host, given.port, given.user
-    if host != given.host and (not CHARACTERS.fullmatch(host) or host.startswith("-")):
+    if not _is_host(host):
+        if host == given.host:
+            raise InventoryError(f"host {host!r} of the inventory is no name to log in to: give it an ansible_host")
         raise InventoryError(f"{read.where(*_HOST)} is {host!r}, no host name or address")
     if port is None and (text := read.text(*_PORT)) is not None:
         if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or not 0 < int(text) < 65536:

@@ -30,6 +30,10 @@ OURS = (
 """The variables that are this suite's own; a misspelt one is refused, all others belong to somebody else."""
 
 
+LABEL = re.compile(r"[\w.:%+-]+")
+"""A host's name in an inventory; what --hosts reads otherwise (globs, commas, users) is not in it."""
+
+
 class InventoryError(ValueError):
     """--hosts or an inventory cannot be used: one sentence naming what to type or change."""
 
@@ -131,7 +135,7 @@ def _loader(path: Path) -> type[yaml.SafeLoader]:
             line = key_node.start_mark.line + 1
             if key in result and id(key_node) in written and line > result.lines[key]:
                 first = result.lines[key]
-                raise InventoryError(f"{path}:{line}: {key} is given twice, first on line {first}: join the two")
+                raise InventoryError(f"{path}:{line}: {key!r} is given twice, first on line {first}: join the two")
             result[key] = loader.construct_object(value_node, deep=True)
             result.lines[key] = line
 
@@ -190,6 +194,8 @@ class _Reader:
         return [(key, value, mapping.lines[key]) for key, value in mapping.items()]
 
     def _group(self, name: str, body: object, line: int) -> None:
+        if not name.isprintable() or re.search(r"[\s,*?\[\]!&:@/]", name) or not name:
+            raise InventoryError(f"{self._where(line)}: {name!r} is no name for a group")
         group = self.groups.setdefault(name, _Group())
         for key, value, at in self._items(body, line, f"group {name}"):
             if key == "vars":
@@ -199,6 +205,8 @@ class _Reader:
                     found = self._variables(variables, host_at)
                     address, port = _port(pattern)
                     for host in expand_range(address, self._where(host_at)):
+                        if not LABEL.fullmatch(host):
+                            raise InventoryError(f"{self._where(host_at)}: {host!r} is no name for a host")
                         own = {"ansible_port": Variable(port, self._where(host_at)), **found} if port else found
                         group.hosts.setdefault(host, {}).update(own)
             elif key == "children":
@@ -207,7 +215,7 @@ class _Reader:
                     self._group(child, child_body, child_at)
             else:
                 raise InventoryError(
-                    f"{self._where(at)}: group {name} holds {key}; it may hold hosts, vars and children"
+                    f"{self._where(at)}: group {name} holds {key!r}; it may hold hosts, vars and children"
                 )
 
     def _variables(self, mapping: object, line: int) -> Variables:
@@ -215,7 +223,7 @@ class _Reader:
         for name, value, at in self._items(mapping, line, "variables"):
             if name.startswith("preflight_") and name not in OURS:
                 near = difflib.get_close_matches(name, OURS, n=1, cutoff=0.0)[0]
-                raise InventoryError(f"{self._where(at)}: there is no variable {name}: did you mean {near}?")
+                raise InventoryError(f"{self._where(at)}: there is no variable {name!r}: did you mean {near}?")
             found[name] = Variable(value, self._where(at))
         return found
 
