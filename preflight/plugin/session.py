@@ -12,6 +12,7 @@ import pytest
 
 from .. import facts, redaction, waivers
 from . import directory
+from .nodes import replace_testinfras_backend
 from .options import Choices, only_looks, read
 from .run import RUN, Run
 from .selection import refuse_selftests
@@ -80,6 +81,8 @@ def _begin(run: Run) -> None:
         raise pytest.UsageError(f"--reference={choices.reference} is none of the given nodes: {', '.join(run.names)}")
     run.waivers = _waivers(run)
     redaction.start()
+    if run.nodes:
+        replace_testinfras_backend(run)
     if run.worker:
         given = run.config.workerinput["preflight"]  # type: ignore[attr-defined]
         run.directory = directory.RunDirectory(Path(given["directory"]))

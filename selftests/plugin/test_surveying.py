@@ -1,0 +1,102 @@
+"""When nodes are asked, and for what. The survey is replaced by one that notes how it was called: the real one needs
+real clusters, and is tried on the lab."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+SPY = """
+import json
+from pathlib import Path
+import preflight.survey
+from preflight.facts import load
+
+def run(nodes, settings, needs, progress=print, cancelled=None):
+    progress("es-1: surveyed")
+    with Path("asked.jsonl").open("a") as file:
+        names = ("reference", "complete", "read_only", "es_url", "ssh")
+        options = {name: str(getattr(settings, name)) for name in names}
+        file.write(json.dumps({"nodes": [n.name for n in nodes], "needs": sorted(needs), **options}) + "\\n")
+    return load(Path("facts.json").read_bytes())
+
+preflight.survey.run = run
+"""
+CHECKS = '''
+from preflight.check import check
+
+@check("ONE-1", severity="high", needs=("keystore", "config"))
+def test_one(node):
+    """One."""
+
+@check("TWO-1", severity="high", needs=("verify", "cluster"), writes="markers of _verify")
+def test_two(node, survey):
+    """Two."""
+
+def test_own_facts(node): pass
+
+def test_plain(): pass
+'''
+HOSTS = "--hosts=es-1,es-2,es-3"
+
+
+@pytest.fixture
+def asked(project):
+    """Runs pytest on three nodes; returns what the survey was asked, one entry a survey."""
+    project.pytester.makeconftest((project.path / "conftest.py").read_text() + SPY)
+    project.tests(CHECKS)
+
+    def run(*args: str):
+        log = project.path / "asked.jsonl"
+        log.unlink(missing_ok=True)
+        result = project.run(HOSTS, *args, facts=False, apart=True)
+        assert result.ret in (0, 5), result.stdout.str()
+        run.output = result.stdout.str()
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("args", "needs"),
+    [
+        (("-k", "one"), ["config", "keystore"]),
+        (("-k", "one or two"), ["cluster", "config", "keystore", "verify"]),
+        (("-n2", "-k", "one"), ["config", "keystore"]),
+        (("-n2", "-x", "-k", "two"), ["cluster", "verify"]),
+    ],
+)
+def test_once_and_only_for_what_is_selected(asked, args, needs):
+    (survey,) = asked(*args)
+    assert survey["nodes"] == ["es-1", "es-2", "es-3"]
+    assert survey["needs"] == needs
+
+
+def test_own_tests_never_make_the_cluster_write(asked):
+    (survey,) = asked("-k", "own_facts")
+    assert "verify" not in survey["needs"] and "keystore" in survey["needs"]
+
+
+@pytest.mark.parametrize(
+    "args", [("--collect-only",), ("-k", "plain"), ("-n2", "-k", "plain"), ("-k", "nothing"), ("--setup-plan",)]
+)
+def test_not_at_all_where_no_test_reads_it(asked, args):
+    assert asked(*args) == []
+
+
+def test_options_reach_the_survey(asked, project):
+    config = project.path / "ssh config"
+    config.write_text("")
+    (survey,) = asked(
+        "--reference=es-2", "--complete", "--read-only", "--es-url=https://es-1:9200", f"--ssh-extra-args=-F '{config}'"
+    )
+    assert survey["reference"] == "es-2"
+    assert survey["complete"] == survey["read_only"] == "True"
+    assert survey["es_url"] == "https://es-1:9200"
+    assert survey["ssh"] == f"-F '{config}'"
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(asked):
+    asked("-k", "one")
+    assert "preflight: asking 3 nodes ...\npreflight: es-1: surveyed\npreflight: nodes asked in " in asked.output
