@@ -166,7 +166,7 @@ def taken(survey: Survey, node: NodeFacts) -> Finding | None:
     if not dead and not beside.differs:
         return None
     words = dead + [
-        f"{name} goes through {_ways(ways)}; {beside.against}'s through {_ways(others)}"
+        f"traffic to {name} goes through {_ways(ways)}; {beside.against}'s through {_ways(others)}"
         for name, ways, others in beside.differs
     ]
     return Finding(
@@ -218,7 +218,8 @@ def rest(survey: Survey, node: NodeFacts) -> Finding | None:
         return None
     changed = [text for text in difference[2:] if text[:1] in "+-"]
     return Finding(
-        observed=f"{len(changed)} lines of the routing tables differ from {against}'s",
+        observed=f"routing tables differ from {against}'s: {', '.join(text.split('    [')[0] for text in changed[:3])}"
+        + (f" and {len(changed) - 3} more" if len(changed) > 3 else ""),
         expected=f"the same tables as {against}" + ("" if majority else ", or the other way round: no majority"),
         details=difference,
         warning=True,

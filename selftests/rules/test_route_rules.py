@@ -1,0 +1,199 @@
+"""ROUTE and PATH: what is compared, with whom, and what the diff shows."""
+
+from __future__ import annotations
+
+import pytest
+import surveys
+from msgspec.structs import replace
+from surveys import healthy, route, route_own, route_upstream, routing, with_node
+
+from preflight.facts import CouldNotCheck, Unknown
+from preflight.judgement import NotApplicable
+from preflight.rules import path, routes
+
+
+def judge(survey, name="es-2", rule=routes.taken):
+    return rule(survey, survey.node(name))
+
+
+def drifted(name="es-2", count=3, **options):
+    return route_own(healthy(count, **options), name)
+
+
+def test_the_odd_one_out_fails_with_a_diff():
+    """Off the strict majority; the diff names the routes as each host has them."""
+    finding = judge(drifted())
+
+    assert not finding.warning
+    assert finding.observed == (
+        "traffic to S3 (s3_backup) goes through host 254 of its own subnet; "
+        "es-1's through its own subnet or its subnet's gateway"
+    )
+    assert finding.details == (
+        "--- es-1",
+        "+++ es-2",
+        "@@ -1,2 +1,2 @@",
+        "-default via its subnet's gateway    [default via 198.18.0.1 dev eth0]",
+        "+default via host 254 of its own subnet    [default via 198.18.0.254 dev eth0]",
+        " its own subnet",
+    )
+    assert judge(drifted(), "es-1") is None
+
+
+def test_the_majority_is_no_reference_for_itself():
+    """A drifted first node is compared with the others, not they with it."""
+    assert "es-2's through" in judge(drifted("es-1"), "es-1").observed
+    assert judge(drifted("es-1"), "es-2") is None
+
+
+def test_two_that_differ_are_a_warning_on_both():
+    """Nobody can say which is right."""
+    survey = drifted(count=2)
+
+    for name in ("es-1", "es-2"):
+        finding = judge(survey, name)
+        assert finding.warning
+        assert finding.expected.endswith("or the other way round: no majority")
+
+
+def test_a_named_reference_decides():
+    """--reference turns the majority round."""
+    survey = drifted(reference="es-2")
+
+    assert not judge(survey, "es-1").warning
+    assert "as on es-2" in judge(survey, "es-1").expected
+    with pytest.raises(NotApplicable, match="this is the reference node"):
+        judge(survey, "es-2")
+
+
+@pytest.mark.parametrize("reference", ["es-9"])
+def test_a_reference_that_was_not_given(reference):
+    """Said, with what to type."""
+    with pytest.raises(CouldNotCheck, match="none of the given nodes"):
+        judge(drifted(reference=reference))
+
+
+def test_a_reference_that_could_not_be_surveyed():
+    """Its own reason is given."""
+    survey = surveys.host_down(healthy(reference="es-1"), "es-1")
+
+    with pytest.raises(CouldNotCheck, match="es-1 could not be surveyed"):
+        judge(survey)
+
+
+@pytest.mark.parametrize("kind", ["blackhole", "unreachable", "prohibit", "none"])
+def test_a_dead_route_fails_whatever_the_others_have(kind):
+    """Even where every node has it, S3 is cut off."""
+    survey = healthy()
+    for node in survey.nodes:
+        dead = tuple(replace(p, kind=kind, gateway=None) if p.purpose.startswith("s3:") else p for p in node.paths)
+        survey = with_node(survey, node.name, paths=dead)
+    finding = judge(survey)
+
+    assert not finding.warning
+    assert finding.observed == f"the route to S3 (s3_backup) is {kind}"
+
+
+def test_one_node_alone_cannot_be_compared():
+    """Not applicable rather than green."""
+    with pytest.raises(NotApplicable, match="no other surveyed node"):
+        judge(healthy(1), "es-1")
+
+
+def test_unknown_paths_are_no_pass():
+    """And the others are compared without it."""
+    survey = with_node(healthy(), "es-2", paths=Unknown(reason="ip is not installed"))
+
+    with pytest.raises(CouldNotCheck, match="ip is not installed"):
+        judge(survey)
+    assert judge(survey, "es-1") is None
+
+
+def test_a_peer_behind_another_gateway_is_a_difference():
+    """Traffic between members takes a detour on one node."""
+    node = healthy().node("es-2")
+    paths = tuple(
+        replace(p, kind="gateway", gateway="198.18.0.9") if p.purpose.startswith("peer:") else p for p in node.paths
+    )
+    finding = judge(with_node(healthy(), "es-2", paths=paths))
+
+    assert finding.observed.startswith("traffic to its peers goes through host 9 of its own subnet")
+
+
+def test_another_route_is_a_warning_of_route_2():
+    """No traffic takes it today."""
+    survey = with_node(
+        healthy(), "es-2", routing=routing("198.18.0.12", extra=[route("10.9.0.0/16", gateway="198.18.0.9")])
+    )
+    finding = judge(survey, rule=routes.rest)
+
+    assert judge(survey) is None
+    assert finding.warning
+    assert finding.observed == "routing tables differ from es-1's: +10.9.0.0/16 via host 9 of its own subnet"
+    assert "+10.9.0.0/16 via host 9 of its own subnet    [10.9.0.0/16 via 198.18.0.9 dev eth0]" in finding.details
+    assert judge(survey, "es-1", routes.rest) is None
+
+
+def test_what_route_1_says_is_not_repeated():
+    """The default route that S3's traffic takes is ROUTE-1's; the rest of the table is as the others'."""
+    assert judge(drifted(), rule=routes.rest) is None
+
+
+def test_both_where_both_differ():
+    """A drifted default and a stray route beside it."""
+    survey = drifted()
+    table = survey.node("es-2").routing
+    stray = route("10.9.0.0/16", gateway="198.18.0.9")
+    survey = with_node(survey, "es-2", routing=replace(table, routes=(*table.routes, stray)))
+    finding = judge(survey, rule=routes.rest)
+
+    assert judge(survey) is not None
+    assert [line for line in finding.details if line.startswith(("+1", "+d", "-d"))] == [
+        "+10.9.0.0/16 via host 9 of its own subnet    [10.9.0.0/16 via 198.18.0.9 dev eth0]"
+    ]
+
+
+def test_path_says_where_to_look():
+    """The same failure, its table as its peers' or not."""
+    upstream = judge(route_upstream(healthy(), "es-2"), rule=path.reaches_buckets)
+    own = judge(drifted(), rule=path.reaches_buckets)
+
+    assert upstream.observed == (
+        "s3_backup: TCP to es-snapshots.s3.ap-northeast-2.amazonaws.com:443 (198.18.1.10): timeout after 3002 ms"
+    )
+    assert upstream.observed == own.observed
+    assert upstream.details == (
+        "own routing table: its traffic takes the same routes as es-1's, so the fault lies behind them",
+    )
+    assert own.details == ("own routing table: differs from the others' (ROUTE-1)",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"dns": "dns", "tcp": None, "tls": None, "addresses": ()}, "has no address (dns)"),
+        ({"tcp": "refused", "tls": None}, "refused after 2 ms"),
+        ({"tcp": "no-route", "tls": None}, "no route after 2 ms"),
+        ({"tls": "certificate has expired"}, "TLS to es-snapshots.s3.ap-northeast-2.amazonaws.com:443: certificate"),
+    ],
+)
+def test_each_step_of_the_path_is_told_apart(changes, said):
+    """DNS, TCP and TLS have different owners."""
+    survey = with_node(healthy(), "es-2", buckets=(replace(surveys.bucket(), **changes),))
+
+    assert said in judge(survey, rule=path.reaches_buckets).observed
+
+
+@pytest.mark.parametrize("changes", [{"tcp": None, "tls": None}, {"tls": None}])
+def test_a_step_that_was_not_tried_is_no_pass(changes):
+    """Not tried is not fine."""
+    survey = with_node(healthy(), "es-2", buckets=(replace(surveys.bucket(), **changes),))
+
+    with pytest.raises(CouldNotCheck, match="was not tried"):
+        judge(survey, rule=path.reaches_buckets)
+
+
+def test_a_bucket_that_was_not_tried_is_no_pass():
+    """Registered between the two questions."""
+    with pytest.raises(CouldNotCheck, match="was not tried"):
+        judge(with_node(healthy(), "es-2", buckets=()), rule=path.reaches_buckets)
