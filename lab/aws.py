@@ -19,11 +19,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lab import names
-from lab.aws_front import GLOBAL_REGION, Front
-from lab.aws_server import Server
-from lab.errors import LabError
-from lab.files import write_secret
+from . import names
+from .aws_front import GLOBAL_REGION, Front
+from .aws_server import Server
+from .errors import LabError
+from .files import write_secret
 
 DNS_ZONE = "amazonaws.com"
 """Every name in and below this zone resolves to this process's address inside the lab."""

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from lab.aws_server import Request, Response
+from .aws_server import Request, Response
 
 BucketRegion = Callable[[str], str | None]
 """The region of a bucket, None for a bucket that does not exist."""
@@ -61,7 +61,9 @@ class Front:
         if self.enforcing.is_set() and signature is None and not presigned:
             return _s3(_unsigned(request, bucket, key, region))
         response = self._moto(request)
-        if bucket and region is None and response.status == 403 and b"<Code>AccessDenied</Code>" in response.body:
+        denied = response.status == 403 and b"<Code>AccessDenied</Code>" in response.body
+        creating = request.method == "PUT" and not key and not url.query
+        if denied and bucket and region is None and not creating:
             # S3 says so to whoever can authenticate; moto looks at the policy first.
             return _s3(_no_such_bucket(request, bucket))
         if request.method == "HEAD" and not key and region and response.status in (200, 403):

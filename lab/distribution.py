@@ -14,7 +14,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lab.errors import LabError
+from .errors import LabError
 
 KNOWN_VERSIONS = ("7.17.29", "8.18.0", "8.19.21", "9.5.2")
 """Versions the lab's plugin has been built for."""
@@ -78,9 +78,7 @@ def plugin_line(version: str) -> str:
     major, minor = major_minor(version)
     if (major, minor) == (7, 17):
         return "es7"
-    if (major, minor) == (8, 18):
-        return "es818"
-    if (major, minor) == (8, 19):
+    if (major, minor) in ((8, 18), (8, 19)):
         return "es8"
     if major == 9 and minor >= 5:
         return "es9"

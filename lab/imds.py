@@ -25,8 +25,8 @@ from pathlib import Path
 from socketserver import TCPServer
 from typing import Any
 
-from lab import names
-from lab.files import write_secret
+from . import names
+from .files import write_secret
 
 AVAILABILITY_ZONE = f"{names.REGION}a"
 """One zone: the lab's nodes share one subnet, and a subnet lies in one zone."""
