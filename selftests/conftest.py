@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["pytester"]  # pytest takes it only from a conftest that it reads before it collects
+
 HERE = Path(__file__).parent
 for folder in ("", "rules"):
     sys.path.insert(0, str(HERE / folder))

@@ -30,9 +30,9 @@ def list_checks(config: pytest.Config, session: pytest.Session) -> int:
 
 def table(checks: list[Check]) -> list[str]:
     """Rows of aligned columns, in the order of the files."""
-    rows = [("ID", "SEVERITY", "NEEDS", "WRITES", "TITLE")]
+    rows = [("ID", "SEVERITY", "TITLE", "NEEDS", "WRITES")]
     rows += [
-        (check.id, check.severity, ",".join(check.needs), check.writes or "nothing", check.title) for check in checks
+        (check.id, check.severity, check.title, ",".join(check.needs), check.writes or "nothing") for check in checks
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return [

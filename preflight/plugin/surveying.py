@@ -15,18 +15,23 @@ from . import nodes
 from .options import only_looks
 from .run import Run
 
-OWN_TESTS_NEED = frozenset(get_args(Need)) - {"verify"}
-"""For a test that asks for `node` or `survey` without @check: everything but what makes the cluster write."""
+WRITING = frozenset({"verify"})
+"""The needs that make the cluster write."""
 
 
 def needs(items: Iterable[pytest.Item]) -> frozenset[str] | None:
-    """What the selected tests read of a survey; None where none of them reads one."""
-    wanted: set[str] | None = None
-    for item in items:
-        if "survey" in getattr(item, "fixturenames", ()):
-            check = check_of(item)
-            wanted = (wanted or set()) | set(check.needs if check else OWN_TESTS_NEED)
-    return None if wanted is None else frozenset(wanted)
+    """What the selected tests read of a survey; None where none of them reads one.
+
+    A user's own test, without @check, may read everything but never makes the cluster write.
+    """
+    readers = [item for item in items if "survey" in getattr(item, "fixturenames", ())]
+    if not readers:
+        return None
+    checks = [check_of(item) for item in readers]
+    wanted = {need for check in checks for need in (check.needs if check else get_args(Need))}
+    # Other checks read what _verify found, where it ran; only those that declare the write make it run.
+    declared = {need for check in checks if check and check.writes for need in check.needs}
+    return frozenset(wanted - (WRITING - declared))
 
 
 def after_selection(run: Run, session: pytest.Session) -> None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import surveys
 
 from preflight.check import REGISTRY
-
-pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,15 +88,6 @@ def test_does_not_apply(node):
 '''
 
 
-def _made() -> ModuleType:
-    path = ROOT / "selftests" / "rules" / "surveys.py"
-    spec = importlib.util.spec_from_file_location("made_surveys", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 class Project:
     """A directory with conftest, pytest.ini, checks and recorded facts; `run` runs pytest there.
 
@@ -109,7 +97,7 @@ class Project:
     def __init__(self, pytester: pytest.Pytester) -> None:
         self.pytester = pytester
         self.path = pytester.path
-        self.made = _made()
+        self.made = surveys
         pytester.makeini(INI)
         pytester.makeconftest((ROOT / "conftest.py").read_text())
         (self.path / "tests").mkdir()

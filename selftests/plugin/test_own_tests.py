@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
+import sys
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
+sys.path.append(str(Path(__file__).parents[1] / "connection"))
+from loopback_sshd import Sshd
 
 HOST_TESTS = '''
 from preflight.check import check
@@ -33,21 +33,13 @@ def test_own_get_host(host):
 
 
 @pytest.fixture
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The real sshd of the connection's selftests."""
-    if not shutil.which("sshd"):
-        pytest.skip("no sshd on this machine")
-    spec = importlib.util.spec_from_file_location("sshd_fixture", ROOT / "selftests" / "connection" / "conftest.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    server = module.Sshd(tmp_path_factory.mktemp("sshd") / "server", (), ("ed25519",))
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    server = Sshd(tmp_path_factory.mktemp("sshd") / "server", (), ("ed25519",))
     yield server
-    server.process.terminate()
-    server.process.wait(10)
+    server.stop()
 
 
-def on(sshd: Any, *more: str) -> list[str]:
+def on(sshd: Sshd, *more: str) -> list[str]:
     hosts = ",".join([f"root@127.0.0.1:{sshd.port}", *more])
     return [f"--hosts={hosts}", f"--ssh-config={sshd.ssh_config}", f"--ssh-identity-file={sshd.key}"]
 

@@ -26,7 +26,7 @@ preflight.survey.run = run
 CHECKS = '''
 from preflight.check import check
 
-@check("ONE-1", severity="high", needs=("keystore", "config"))
+@check("ONE-1", severity="high", needs=("keystore", "verify"))
 def test_one(node):
     """One."""
 
@@ -61,9 +61,9 @@ def asked(project):
 @pytest.mark.parametrize(
     ("args", "needs"),
     [
-        (("-k", "one"), ["config", "keystore"]),
-        (("-k", "one or two"), ["cluster", "config", "keystore", "verify"]),
-        (("-n2", "-k", "one"), ["config", "keystore"]),
+        (("-k", "one"), ["keystore"]),
+        (("-k", "one or two"), ["cluster", "keystore", "verify"]),
+        (("-n2", "-k", "one"), ["keystore"]),
         (("-n2", "-x", "-k", "two"), ["cluster", "verify"]),
     ],
 )
