@@ -1,0 +1,239 @@
+"""Diagnosis: causes are undecided rather than guessed, and nothing red is without one."""
+
+from __future__ import annotations
+
+import pytest
+import surveys
+from judged import judged
+from msgspec.structs import replace
+from surveys import healthy, port_fails, stale_keys, with_cluster, with_node
+
+from preflight.diagnosis import diagnose
+from preflight.facts import NodeFacts, Unknown, Verification, VerifyFailure
+
+
+def causes(survey, outcomes=None):
+    return diagnose(survey, judged(survey) if outcomes is None else outcomes).causes
+
+
+def test_a_removed_key_that_is_still_loaded():
+    """The keystore is clean, S3 still refuses: the process holds it."""
+    survey = surveys.verify_fails(healthy(), "es-2", surveys.STALE)
+    (cause,) = causes(survey)
+
+    assert cause.id == "stale-keys-loaded"
+    assert (
+        cause.title == "es-2: the process still signs with a key that is no longer in the keystore, and S3 refuses it"
+    )
+    assert cause.explains == (("REPO-1", "es-2"),)
+
+
+@pytest.mark.parametrize(("version", "named"), [("8.19.21", True), ("8.18.0", False)])
+def test_a_key_from_the_environment_counts_where_the_version_reads_it(version, named):
+    """AWS SDK v2 reads AWS_ACCESS_KEY_ID, SDK v1 in Elasticsearch does not."""
+    survey = surveys.verify_fails(healthy(version=version), "es-2", surveys.STALE)
+    process = survey.node("es-2").process
+    survey = with_node(survey, "es-2", process=replace(process, environment=("AWS_ACCESS_KEY_ID",)))
+    (cause,) = causes(survey)
+
+    assert any("AWS_ACCESS_KEY_ID" in line for line in cause.evidence) is named
+
+
+def test_keys_that_nobody_refused_are_a_cause_of_their_own():
+    """Policy, not incident: told so."""
+    keystore = healthy().node("es-2").keystore
+    survey = with_node(healthy(), "es-2", keystore=replace(keystore, settings=surveys.STATIC_KEYS))
+    (cause,) = causes(survey)
+
+    assert cause.id == "static-keys-present"
+    assert "in use and accepted by S3 today" in cause.evidence[0]
+
+
+def test_two_nodes_with_the_same_fault_are_one_cause():
+    """One title, both nodes, the first node's commands."""
+    survey = stale_keys(stale_keys(healthy(), "es-2"), "es-3")
+    (cause,) = causes(survey)
+
+    assert cause.nodes == ("es-2", "es-3")
+    assert cause.title.startswith("es-2 and es-3: stale static keys")
+    assert {command.where for command in cause.remedy.commands} == {"es-2", "controller"}
+    assert cause.remedy.advice[-1].startswith("then es-3, one node at a time")
+    assert len(cause.explains) == 4
+
+
+def test_an_unknown_sentence_is_its_own_cause():
+    """No row knows it, so the finding is shown as it is, with those behind the master under it."""
+    survey = surveys.verify_fails(healthy(), "es-1", "The specified bucket does not exist")
+    (cause,) = causes(survey)
+
+    assert cause.id == "finding-repo-1"
+    assert "The specified bucket does not exist" in cause.title
+    assert cause.explains == (("REPO-1", "es-1"), ("REPO-1", "es-2"), ("REPO-1", "es-3"))
+
+
+def test_access_denied_is_not_taken_for_a_stale_key():
+    """The key is good, a policy forbids: nothing tells the operator to remove anything."""
+    survey = surveys.verify_fails(healthy(), "es-2", "Access Denied")
+
+    assert [cause.id for cause in causes(survey)] == ["finding-repo-1"]
+
+
+@pytest.mark.parametrize(
+    "section", [s for s in NodeFacts.__struct_fields__ if s not in ("name", "host", "login", "process")]
+)
+def test_an_unknown_section_makes_no_cause(section):
+    """Undecided is not false and not true: no row fires on what nobody saw, and nothing becomes red."""
+    survey = with_node(healthy(), "es-2", **{section: Unknown(reason="nobody looked")})
+    outcomes = judged(survey)
+
+    assert "fail" not in {o.outcome for o in outcomes}
+    assert causes(survey, outcomes) == ()
+    assert "could not check" in {o.outcome for o in outcomes if o.node == "es-2"} or section == "install"
+
+
+def test_causes_come_in_the_order_to_act():
+    """A host first, then ports, then routes, roles, keys; warnings last."""
+    survey = healthy(5)
+    survey = port_fails(survey, "es-1", "es-2", "refused")
+    survey = surveys.region_missing(survey, "es-1")
+    survey = stale_keys(survey, "es-2")
+    survey = surveys.no_instance_role(survey, "es-3")
+    survey = surveys.route_upstream(survey, "es-4")
+    survey = surveys.elasticsearch_down(survey, "es-5")
+
+    assert [cause.id for cause in causes(survey)] == [
+        "elasticsearch-down",
+        "port-blocked",
+        "route-upstream",
+        "no-instance-role",
+        "stale-static-keys",
+        "region-missing",
+    ]
+
+
+def test_a_port_failure_towards_a_dead_host_is_the_hosts():
+    """The cluster still lists a member whose host is gone: one cause, not one a pair."""
+    survey = port_fails(port_fails(healthy(), "es-1", "es-3", "timeout"), "es-2", "es-3", "timeout")
+    why = Unknown(reason="no answer")
+    blocked = replace(why, blocked=True)
+    sections = dict.fromkeys((s for s in NodeFacts.__struct_fields__ if s not in ("name", "host", "login")), blocked)
+    survey = with_node(survey, "es-3", login=why, **sections)
+    (cause,) = causes(survey)
+
+    assert cause.id == "host-unreachable"
+    assert {("PORT-1", "es-1"), ("PORT-1", "es-2")} <= set(cause.explains)
+
+
+def test_a_verify_that_never_answered_belongs_to_the_lost_path():
+    """Timeouts add up until _verify's own deadline: every node is unchecked, one is the reason."""
+    survey = surveys.route_upstream(healthy(), "es-2")
+    late = Unknown(reason="_verify of s3_backup gave no answer within 180 s")
+    survey = with_cluster(survey, verifications=(late,))
+    (cause,) = causes(survey)
+
+    assert cause.id == "route-upstream"
+    assert {("REPO-1", "es-1"), ("REPO-1", "es-2"), ("REPO-1", "es-3")} <= set(cause.explains)
+
+
+def test_a_waived_failure_asks_for_no_cause():
+    """It is known, owned and dated."""
+    survey = stale_keys(healthy(), "es-2")
+    outcomes = [replace(o, outcome="waived") if o.outcome == "fail" else o for o in judged(survey)]
+
+    assert causes(survey, outcomes) == ()
+
+
+def test_a_check_that_did_not_run_asks_for_no_cause():
+    """With -k role the keystore is nobody's business."""
+    survey = stale_keys(healthy(), "es-2")
+
+    assert causes(survey, [o for o in judged(survey) if o.check == "ROLE-1"]) == ()
+
+
+VERDICTS = [
+    (healthy, "Snapshots to S3 work from all 3 nodes."),
+    (lambda: healthy(1), "Snapshots to S3 work from the one node given."),
+    (
+        lambda: stale_keys(healthy(), "es-2"),
+        "Snapshots to S3 fail: "
+        "es-2: stale static keys in the keystore win over the instance role, and S3 refuses them.",
+    ),
+    (
+        lambda: surveys.region_missing(healthy(), "es-2"),
+        "Snapshots to S3 work from all 3 nodes; 1 warning to look at.",
+    ),
+    (
+        lambda: port_fails(healthy(), "es-1", "es-2", "refused"),
+        "Something is wrong, though snapshots to S3 work from all 3 nodes: "
+        "es-1 cannot open transport 198.18.0.12:9300 of es-2: refused.",
+    ),
+    (
+        lambda: surveys.host_down(healthy(), "es-2"),
+        "Nothing found wrong, but not everything could be checked on es-2; snapshots to S3 are not proven.",
+    ),
+    (
+        lambda: surveys.elasticsearch_down(healthy(), "es-2"),
+        "Something is wrong, and snapshots to S3 are not proven: Elasticsearch does not run on es-2.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("made", "verdict"), VERDICTS)
+def test_verdict(made, verdict):
+    """One sentence, and never more than was proven."""
+    survey = made()
+
+    assert diagnose(survey, judged(survey)).verdict == verdict
+
+
+def lines(survey):
+    return {line.node: line.text for line in diagnose(survey, judged(survey)).nodes}
+
+
+def test_a_line_for_every_node():
+    """The broken one and the healthy ones, in the same words."""
+    assert lines(stale_keys(healthy(), "es-2")) == {
+        "es-1": "elected master; no static keys; role proven on this node; routes as the reference; _verify passes",
+        "es-2": "static keys in use, refused by S3; role proven on this node; safe to remove: yes; "
+        "routes as the reference; _verify fails",
+        "es-3": "no static keys; role proven on this node; routes as the reference; _verify passes",
+    }
+
+
+def test_lines_of_other_faults():
+    """What each fault looks like in one line."""
+    assert lines(surveys.host_down(healthy(), "es-2"))["es-2"] == (
+        "could not be surveyed: no answer from 198.18.0.12:22 within 5 s"
+    )
+    assert lines(surveys.route_own(healthy(), "es-2"))["es-2"] == (
+        "no static keys; role not proven: not tried: no TCP connection to the bucket's endpoint; "
+        "routes differ from es-1's; S3 not reached (s3_backup); _verify fails"
+    )
+    assert lines(stale_keys(healthy(), "es-1"))["es-3"].endswith("_verify stopped at the elected master")
+    assert lines(surveys.elasticsearch_down(healthy(), "es-2"))["es-2"].startswith("Elasticsearch does not run; ")
+
+
+def test_notes():
+    """Nobody's failure, and worth a line."""
+    survey = healthy(read_only=True, insecure_host_keys=True)
+    survey = replace(survey, nodes=survey.nodes[:2])
+    notes = diagnose(survey, judged(survey)).notes
+
+    assert notes == (
+        "members of the cluster that were not given and not looked at: es-3 (198.18.0.13:9300)",
+        "--read-only: _verify was not called; snapshots not proven",
+        "--insecure-host-keys: no host key was verified; whoever answered may not be the node",
+    )
+    assert diagnose(healthy(), judged(healthy())).notes == ()
+
+
+def test_no_cause_is_invented_for_a_failure_of_another_cluster():
+    """Two clusters in one run: each failure stays in its own."""
+    survey = stale_keys(healthy(), "es-2")
+    answer = survey.clusters[0].verifications[0]
+    assert isinstance(answer, Verification)
+    assert isinstance(answer.failures[0], VerifyFailure)
+    other = replace(survey.clusters[0], uuid="Z" * 22, verifications=(surveys.verified("s3_backup", ()),))
+    survey = replace(survey, clusters=(*survey.clusters, other))
+
+    assert {node for cause in causes(survey) for _, node in cause.explains} == {"es-2"}

@@ -1,0 +1,305 @@
+"""Remedies: exact, quoted, and a fix only where the facts prove it safe."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+
+import pytest
+import surveys
+from msgspec.structs import replace
+from surveys import healthy, stale_keys, with_cluster, with_node
+
+from preflight import remedy
+from preflight.facts import Keystore, Repository, SignedList, Unknown
+
+
+def keys(survey, name="es-2"):
+    return remedy.remove_static_keys(survey, survey.node(name))
+
+
+def texts(mend):
+    return [command.text for command in mend.commands]
+
+
+def test_the_fix_to_the_letter():
+    """Copy aside, one removal naming the whole pair, reload of this node alone, then `_verify`."""
+    mend = keys(stale_keys(healthy(), "es-2"))
+    keystore = "/etc/elasticsearch/elasticsearch.keystore"
+    login = """printf 'user = "%s:%s"\\n' "$ES_PREFLIGHT_USER" "$(cat "$ES_PREFLIGHT_PASSWORD_FILE")\""""
+    curl = "sudo curl -sS -K - --cacert /etc/elasticsearch/certs/ca.crt -X POST https://198.18.0.12:9200"
+
+    assert mend.caution is None
+    assert [(c.where, c.text) for c in mend.commands] == [
+        ("es-2", f"sudo cp -p {keystore} {keystore}.before-preflight-20251124T104000Z"),
+        (
+            "es-2",
+            "sudo ES_PATH_CONF=/etc/elasticsearch /usr/share/elasticsearch/bin/elasticsearch-keystore remove "
+            "s3.client.default.access_key s3.client.default.secret_key",
+        ),
+        (
+            "controller",
+            f"{login} | ssh -F lab/ssh_config es-2 '{curl}/_nodes/es2___________________/reload_secure_settings'",
+        ),
+        ("controller", f"{login} | ssh -F lab/ssh_config es-2 '{curl}/_snapshot/s3_backup/_verify'"),
+    ]
+    assert "reload_exception" in mend.advice[0]
+    assert any(line.startswith("to undo: sudo cp -p ") for line in mend.advice)
+
+
+@pytest.mark.parametrize(
+    "signed",
+    [
+        Unknown(reason="IMDS names no role"),
+        SignedList(status=403, code="AccessDenied", message="Access Denied"),
+        SignedList(status=403, code="InvalidAccessKeyId", message="no such key"),
+        SignedList(status=301, code="PermanentRedirect", message=None),
+    ],
+)
+def test_nothing_is_removed_before_the_role_is_proven(signed):
+    """Without a role that S3 accepts, removing the keys takes away the last thing that might work."""
+    survey = stale_keys(healthy(), "es-2")
+    survey = with_node(survey, "es-2", buckets=(replace(surveys.bucket(), signed_list=signed),))
+    mend = keys(survey)
+
+    assert mend.caution.startswith("do not remove yet: role not proven on es-2: ")
+    assert not any(" remove " in text or "_secure_settings" in text for text in texts(mend))
+
+
+def test_every_repository_of_the_client_must_be_proven():
+    """One bucket that the role cannot list is enough to wait."""
+    survey = stale_keys(healthy(), "es-2")
+    cluster = survey.clusters[0]
+    second = Repository(name="archive", type="s3", bucket="archive")
+    survey = with_cluster(survey, repositories=(*cluster.repositories, second))
+
+    assert "the bucket of archive was not tried" in keys(survey).caution
+
+
+def test_unknown_repositories_prove_nothing():
+    """Without a login nobody knows which bucket the role must reach."""
+    survey = replace(stale_keys(healthy(), "es-2"), clusters=())
+    survey = with_node(survey, "es-2", view=Unknown(reason="no login"))
+
+    assert "unknown" in keys(survey).caution
+
+
+def test_a_client_no_repository_uses_is_removed_without_proof():
+    """Nothing signs with it."""
+    file = healthy().node("es-2").keystore
+    survey = with_node(healthy(), "es-2", keystore=replace(file, settings=("s3.client.old.access_key",)))
+    mend = keys(survey)
+
+    assert mend.caution is None
+    assert texts(mend)[1].endswith("remove s3.client.old.access_key")
+    assert not any("_verify" in text for text in texts(mend))
+
+
+def test_a_tarball_is_changed_as_its_owner():
+    """The tool refuses to save a file whose owner would change."""
+    survey = stale_keys(healthy(), "es-2")
+    node = survey.node("es-2")
+    path = "/opt/es/config/elasticsearch.keystore"
+    install = replace(node.install, layout="tar", home="/opt/es", path_conf="/opt/es/config")
+    survey = with_node(survey, "es-2", install=install, keystore=replace(node.keystore, path=path, owner="elastic"))
+    mend = keys(survey)
+
+    assert texts(mend)[0].startswith(f"sudo -u elastic cp -p {path} ")
+    assert texts(mend)[1].startswith(
+        "sudo -u elastic ES_PATH_CONF=/opt/es/config /opt/es/bin/elasticsearch-keystore remove "
+    )
+
+
+def test_an_api_key_is_never_in_a_command_line():
+    """Only its variable's name is, on its way to curl's standard input."""
+    survey = stale_keys(healthy(), "es-2")
+    survey = replace(survey, options=replace(survey.options, elasticsearch_login="api-key"))
+
+    assert texts(keys(survey))[2].startswith(
+        """printf 'header = "Authorization: ApiKey %s"\\n' "$ES_PREFLIGHT_API_KEY" | ssh """
+    )
+
+
+def test_without_a_login_the_node_is_restarted_instead():
+    """The loaded keys go with the process."""
+    survey = stale_keys(healthy(), "es-2")
+    survey = replace(survey, options=replace(survey.options, elasticsearch_login=None))
+
+    assert texts(keys(survey))[2:] == ["sudo systemctl restart elasticsearch"]
+
+
+def test_no_repository_is_ever_deleted():
+    """Whatever is wrong: registering again mends nothing, and deleting loses the way to the snapshots."""
+    for fault in surveys.FAULTS.values():
+        survey = (
+            fault(stale_keys(healthy(), "es-2"), "es-3") if fault is not stale_keys else stale_keys(healthy(), "es-2")
+        )
+        assert not any("DELETE" in text for text in texts(keys(survey)))
+
+
+STRANGE = "it's a; $(touch x) `y`"
+
+
+def test_everything_is_quoted():
+    """Paths, names and addresses come from nodes and clusters: a shell must read each as one word."""
+    survey = stale_keys(healthy(), "es-2")
+    node = survey.node("es-2")
+    assert isinstance(node.keystore, Keystore)
+    survey = with_node(
+        survey,
+        "es-2",
+        install=replace(node.install, home=f"/opt/{STRANGE}", path_conf=f"/etc/{STRANGE}"),
+        keystore=replace(node.keystore, path=f"/etc/{STRANGE}/elasticsearch.keystore", owner=STRANGE),
+    )
+    first, second = texts(keys(survey))[:2]
+
+    assert shlex.split(first)[:3] == ["sudo", "-u", STRANGE]
+    assert shlex.split(first)[5] == f"/etc/{STRANGE}/elasticsearch.keystore"
+    assert shlex.split(second)[3:5] == [
+        f"ES_PATH_CONF=/etc/{STRANGE}",
+        f"/opt/{STRANGE}/bin/elasticsearch-keystore",
+    ]
+
+
+def every_remedy():
+    healthy_survey = healthy()
+    for name, fault in surveys.FAULTS.items():
+        survey = fault(stale_keys(healthy_survey, "es-1"), "es-2")
+        for node in survey.nodes:
+            yield name, survey, node
+
+
+@pytest.mark.parametrize("login", ["user", "api-key"])
+def test_every_command_is_one_that_a_shell_can_read(login):
+    """bash -n on all of them: none has an open quote or bracket."""
+    commands = set()
+    for _, survey, node in every_remedy():
+        survey = replace(survey, options=replace(survey.options, elasticsearch_login=login))
+        mends = [
+            remedy.give_role(survey, node),
+            remedy.one_role(survey, node),
+            remedy.own_route(survey, node),
+            remedy.upstream_route(survey, node),
+            remedy.reach_bucket(survey, node),
+            remedy.open_ports(survey, node, "transport") if not isinstance(node.dials, Unknown) else None,
+            remedy.start_elasticsearch(survey, node),
+            remedy.join(survey, node),
+            remedy.reach_host(survey, node),
+            remedy.discovery_keys(node),
+            remedy.drop_removed_settings(survey, node),
+        ]
+        if not isinstance(node.keystore, Unknown):
+            mends.append(remedy.remove_static_keys(survey, node))
+            mends.append(remedy.set_region(survey, node))
+        commands |= {command.text for mend in mends if mend for command in mend.commands}
+
+    assert len(commands) > 20
+    for text in commands:
+        done = subprocess.run(["bash", "-n", "-c", text], capture_output=True, text=True, timeout=10)
+        assert done.returncode == 0, f"{text}\n{done.stderr}"
+
+
+def test_the_region_is_the_buckets():
+    """Appended where it is missing, on a line of its own even where the file lacks its last newline."""
+    survey = surveys.region_missing(healthy(), "es-2")
+    mend = remedy.set_region(survey, survey.node("es-2"))
+
+    assert mend.caution is None
+    assert texts(mend) == [
+        "printf '\\n%s\\n' 's3.client.default.region: ap-northeast-2' "
+        "| sudo tee -a /etc/elasticsearch/elasticsearch.yml",
+        "sudo systemctl restart elasticsearch",
+    ]
+
+
+def test_a_wrong_region_is_replaced(tmp_path):
+    """The sed that is printed really changes the line, and no other."""
+    file = tmp_path / "elasticsearch.yml"
+    file.write_text("a: 1\ns3.client.default.region: us-east-1\ns3xclientxdefaultxregion: keep\n")
+    survey = surveys.with_member(
+        healthy(), "es-2", clients=(replace(healthy().clusters[0].members[1].clients[0], region="us-east-1"),)
+    )
+    survey = with_node(survey, "es-2", config=replace(survey.node("es-2").config, path=str(file)))
+    text = texts(remedy.set_region(survey, survey.node("es-2")))[0]
+    subprocess.run(["bash", "-c", text.removeprefix("sudo ")], check=True, timeout=10)
+
+    assert file.read_text() == "a: 1\ns3.client.default.region: ap-northeast-2\ns3xclientxdefaultxregion: keep\n"
+
+
+def test_removed_settings_are_commented_out(tmp_path):
+    """The sed that is printed comments out exactly them and keeps a copy."""
+    file = tmp_path / "elasticsearch.yml"
+    file.write_text("cluster.name: x\ncloud.aws.region: eu\n# cloud.aws.region: old\n")
+    config = replace(healthy().node("es-2").config, path=str(file), names=("cluster.name", "cloud.aws.region"))
+    survey = with_node(healthy(), "es-2", config=config)
+    text = texts(remedy.drop_removed_settings(survey, survey.node("es-2")))[0]
+    subprocess.run(["bash", "-c", text.removeprefix("sudo ")], check=True, timeout=10)
+
+    assert file.read_text() == "cluster.name: x\n#cloud.aws.region: eu\n# cloud.aws.region: old\n"
+    assert (tmp_path / "elasticsearch.yml.before-preflight-20251124T104000Z").exists()
+
+
+def test_own_default_route_back_to_the_gateway_a_peer_proves():
+    """Same subnet, the others' gateway: proven."""
+    survey = surveys.route_own(healthy(), "es-2")
+    mend = remedy.own_route(survey, survey.node("es-2"))
+
+    assert mend.caution is None
+    assert texts(mend) == ["sudo ip route replace default via 198.18.0.1"]
+
+
+def test_a_stray_route_is_taken_out():
+    """A route to S3 that the reference has not."""
+    survey = surveys.route_own(healthy(), "es-2")
+    table = surveys.routing("198.18.0.12", extra=[surveys.route("198.18.1.0/24", gateway="198.18.0.254")])
+    survey = with_node(survey, "es-2", routing=table)
+
+    assert texts(remedy.own_route(survey, survey.node("es-2"))) == [
+        "sudo ip route del 198.18.1.0/24 via 198.18.0.254 dev eth0"
+    ]
+
+
+def test_a_gateway_that_no_peer_of_the_subnet_shows_is_not_guessed():
+    """The reference is in another subnet: its gateway is not this node's."""
+    survey = surveys.route_own(healthy(), "es-2", gateway="198.18.5.254")
+    node = survey.node("es-2")
+    survey = with_node(survey, "es-2", routing=surveys.routing("198.18.5.12", "198.18.5.254"))
+    mend = remedy.own_route(survey, survey.node(node.name))
+
+    assert "not proven" in mend.caution
+    assert not any("replace" in text or " del " in text for text in texts(mend))
+
+
+def test_an_instance_profile_is_attached_only_where_the_peers_agree():
+    """One role among the others: that one. Two: nobody knows."""
+    survey = surveys.no_instance_role(healthy(), "es-2")
+    mend = remedy.give_role(survey, survey.node("es-2"))
+    other = with_node(survey, "es-3", imds=replace(survey.node("es-3").imds, role="es-other"))
+
+    assert mend.caution is None
+    assert "associate-iam-instance-profile --region ap-northeast-2 --instance-id i-0a1b2c3d4e5f60002" in texts(mend)[0]
+    assert "not known from the other nodes" in remedy.give_role(other, other.node("es-2")).caution
+
+
+def test_a_node_that_would_not_start_is_not_told_to():
+    """The removed setting comes first."""
+    survey = surveys.elasticsearch_down(healthy(), "es-2")
+    config = survey.node("es-2").config
+    survey = with_node(survey, "es-2", config=replace(config, names=(*config.names, "cloud.aws.region")))
+    mend = remedy.start_elasticsearch(survey, survey.node("es-2"))
+
+    assert "will not start" in mend.caution
+    assert not any("systemctl start" in text for text in texts(mend))
+
+
+def test_loaded_keys_are_forgotten_only_where_the_role_is_proven():
+    """Keys gone from the file and still loaded: a reload is the fix, unless nothing would sign afterwards."""
+    survey = surveys.verify_fails(healthy(), "es-2", surveys.STALE)
+    proven = remedy.forget_loaded_keys(survey, survey.node("es-2"), [])
+    without = surveys.no_instance_role(survey, "es-2")
+
+    assert proven.caution is None
+    assert "reload_secure_settings" in texts(proven)[0]
+    assert remedy.forget_loaded_keys(without, without.node("es-2"), []).caution.startswith(
+        "do not reload or restart yet"
+    )
