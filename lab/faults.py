@@ -134,8 +134,8 @@ def _restart(lab: Lab, victim: Node) -> None:
 
 def _put_stale_key(lab: Lab, victim: Node) -> None:
     pair = cloud.stale_key()
-    for setting, value in zip(STALE_SETTINGS, (pair["access_key"], pair["secret_key"]), strict=True):
-        host.execute(victim, [elasticsearch.KEYSTORE, "add", "--stdin", "--force", setting], stdin=value)
+    values = f"{pair['access_key']}\n{pair['secret_key']}\n"
+    host.execute(victim, [elasticsearch.KEYSTORE, "add", "--stdin", "--force", *STALE_SETTINGS], stdin=values)
     _restart(lab, victim)
 
 
@@ -199,6 +199,7 @@ def _open_transport(lab: Lab, victim: Node) -> None:
 
 def _lose_route(lab: Lab, victim: Node) -> None:
     network.default_route(victim, names.DEAD_GATEWAY)
+    network.end_connections(victim, names.AWS_ADDRESS)
 
 
 def _restore_route(lab: Lab, victim: Node) -> None:
@@ -221,6 +222,7 @@ def _lose_upstream(lab: Lab, victim: Node) -> None:
         }}
         """,
     )
+    network.end_connections(victim, names.AWS_ADDRESS)
 
 
 def _restore_upstream(lab: Lab, victim: Node) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from . import layer, network
 from .errors import LabError
 from .names import Node
-from .processes import ENVIRONMENT, last_words, pid_of, run, start, stop, wait_until
+from .processes import ENVIRONMENT, last_words, pid_of, run, start, start_time, stop, wait_until
 
 BOOT_SECONDS = 20.0
 
@@ -59,8 +59,12 @@ def power_on(node: Node) -> None:
 
 def power_off(node: Node) -> None:
     """Pull the host's power and cable: nothing in it is told, nothing answers at its address any more."""
-    # In this order peers see connections end, as when EC2 stops an instance, instead of waiting half a minute.
+    first = _first_process(node)
     stop(node.name, grace=0)
+    # Every process has ended before the first one is gone, and its connections with it: peers see them end, as when EC2
+    # stops an instance, and need not wait for a minute of silence.
+    if not wait_until(lambda: start_time(first) is None, BOOT_SECONDS):
+        raise LabError(f"{node.name} does not go off")
     network.plug(node, plugged=False)
 
 
@@ -70,15 +74,9 @@ def is_on(node: Node) -> bool:
 
 def enter(node: Node, command: Sequence[str]) -> list[str]:
     """The command line that runs a command as root inside the host. Raises LabError where it is off."""
-    outer = pid_of(node.name)
-    if outer is None:
-        raise LabError(f"{node.name} is off: `python -m lab heal` boots it")
-    inner = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
-    if not inner:
-        raise LabError(f"{node.name} is just going down")
     clean = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
              "LANG=C.UTF-8", f"TERM={os.environ.get('TERM', 'dumb')}"]  # fmt: skip
-    return ["nsenter", "--target", inner[0], "--all", "--root", "--wd", *clean, *command]
+    return ["nsenter", "--target", str(_first_process(node)), "--all", "--root", "--wd", *clean, *command]
 
 
 def execute(node: Node, command: Sequence[str], *, stdin: str | None = None, timeout: float = 60) -> str:
@@ -92,6 +90,15 @@ def execute(node: Node, command: Sequence[str], *, stdin: str | None = None, tim
 def call(node: Node, command: Sequence[str]) -> int:
     """Run a command inside the host on this terminal; its exit status."""
     return subprocess.call(enter(node, command))
+
+
+def _first_process(node: Node) -> int:
+    """This machine's number of the host's PID 1. Raises LabError where it is off."""
+    outer = pid_of(node.name)
+    try:
+        return int(Path(f"/proc/{outer}/task/{outer}/children").read_text())
+    except (OSError, ValueError):
+        raise LabError(f"{node.name} is off: `python -m lab heal` boots it") from None
 
 
 def _sshd_answers(node: Node) -> bool:

@@ -116,6 +116,14 @@ def default_route(node: Node, gateway: str) -> None:
     run(["ip", "-n", node.namespace, "route", "replace", "default", "via", gateway, "dev", "eth0"])
 
 
+def end_connections(node: Node, address: str) -> None:
+    """Forget the node's open connections to an address, as after a while: a pooled one would wait a minute to fail.
+
+    A kernel that cannot do this (no INET_DIAG_DESTROY) leaves them; what follows then takes that minute once.
+    """
+    run(["ip", "netns", "exec", node.namespace, "ss", "--tcp", "--kill", "dst", address], check=False)
+
+
 def nft(namespace: str, rules: str) -> None:
     """Load nftables rules in a namespace."""
     run(["ip", "netns", "exec", namespace, "nft", "-f", "-"], stdin=rules)
