@@ -12,10 +12,9 @@ from contextlib import suppress
 
 import paramiko
 
+from .channels import CHUNK, close, send_all
 from .errors import ConnectionFailed, ConnectionLost, ConnectRefused, ConnectTimeout, NameNotResolved, NoRoute
 from .ssh_config import Settings
-
-CHUNK = 65536
 
 
 def dial(settings: Settings, deadline: float) -> socket.socket:
@@ -116,9 +115,8 @@ def _outward(channel: paramiko.Channel, far: socket.socket) -> None:
     """Ends when the socket's other end is closed, and is the one who closes both."""
     with far, suppress(OSError, EOFError, paramiko.SSHException):
         while data := far.recv(CHUNK):
-            channel.sendall(data)
-    with suppress(OSError, EOFError, paramiko.SSHException):
-        channel.close()
+            send_all(channel, data)
+    close(channel)
 
 
 def _inward(channel: paramiko.Channel, far: socket.socket) -> None:

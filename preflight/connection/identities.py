@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import copy
 import functools
 import socket
 import struct
@@ -82,9 +83,15 @@ class Identities:
                 yield Identity(f"{file} (ssh-agent)", agent_key)
                 continue
             try:
-                yield Identity(file, load(file))
+                key = load(file)
             except UnusableKeyError as error:
                 self.skipped.append(f"{file} {error}")
+                continue
+            if key.public_blob is not None:  # FILE-cert.pub; it may have expired, so the key alone comes after it
+                yield Identity(f"{file}-cert.pub", key)
+                key = copy.copy(key)
+                key.public_blob = None
+            yield Identity(file, key)
 
 
 class UnusableKeyError(ValueError):

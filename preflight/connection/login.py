@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import paramiko
 
+from .channels import Transport
 from .errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -38,14 +39,14 @@ def log_in(
     timeout: float,
     deadline: float,
     verify_host_key: bool,
-) -> paramiko.Transport:
+) -> Transport:
     """A verified, authenticated transport; closed again where that fails.
 
     ssh: the `ssh` command line that reaches the host, for messages
     timeout: --connect-timeout, for messages and as the least time to authenticate; deadline: time.monotonic() by which
     sshd must have agreed on keys. Raises ConnectionFailed and its kinds.
     """
-    transport = paramiko.Transport(stream)
+    transport = Transport(stream)
     try:
         known = _known(settings) if verify_host_key else []
         _negotiate(transport, settings, known, timeout, deadline)

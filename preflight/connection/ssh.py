@@ -17,7 +17,8 @@ import paramiko
 from preflight.inventory import InventoryError, Node, split_address
 
 from . import Completed, Connection, Stream
-from .carrier import CHUNK, ProxyProcess, dial, joined
+from .carrier import ProxyProcess, dial, joined
+from .channels import CHUNK, Transport, close, end_input, send_all
 from .errors import (
     CommandTimeout,
     ConnectionLost,
@@ -34,6 +35,9 @@ from .ssh_config import Settings, settings_for
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else its tracebacks of handled errors reach stderr
 
 STDERR_KEPT = 65536
+STALLED = 30.0
+"""Seconds a program may leave its input unread."""
+
 _PROHIBITED = 1  # RFC 4254, section 5.1
 
 Jump = Callable[[Node, tuple[str, ...]], Connection]
@@ -45,7 +49,7 @@ def connect(
 ) -> SshConnection:
     """Log in to the node, once.
 
-    connect_timeout: seconds until sshd has agreed on keys; the node's own comes first
+    connect_timeout: seconds until sshd has agreed on keys, for each jump host again; the node's own comes first
     jump: where jump hosts' logins come from; None: the connection makes them and closes them with itself
     via: hosts whose way leads through this one
     Raises ConnectionFailed and its kinds.
@@ -160,9 +164,9 @@ def _through(login: Connection, hop: Node, settings: Settings, timeout: float) -
 
 
 def _close_all(closing: list[Callable[[], None]]) -> None:
-    for close in reversed(closing):
+    for one in reversed(closing):
         with suppress(Exception):
-            close()
+            one()
 
 
 class SshConnection:
@@ -175,7 +179,7 @@ class SshConnection:
 
     def __init__(
         self,
-        transport: paramiko.Transport,
+        transport: Transport,
         stream: socket.socket,
         settings: Settings,
         closing: list[Callable[[], None]],
@@ -249,7 +253,10 @@ class SshConnection:
         except CommandTimeout as error:
             raise CommandTimeout(f"{self._host} does not answer within {deadline:g} s") from error
         program = _Program(channel, self._host, keep)
-        program.start(command)
+        try:
+            program.start(command, until - time.monotonic())
+        except CommandTimeout as error:
+            raise CommandTimeout(f"{self._host} does not answer within {deadline:g} s") from error
         return program
 
     def _open_channel(
@@ -261,9 +268,7 @@ class SshConnection:
             raise CommandTimeout(f"{self._host} is busy opening channels")
         try:
             self._transport.get_exception()  # a stale one is not ours
-            return self._transport.open_channel(
-                kind, target, ("127.0.0.1", 0), timeout=max(until - time.monotonic(), 0.001)
-            )
+            return self._transport.open_in_turn(kind, target, max(until - time.monotonic(), 0.001))
         except paramiko.ChannelException:
             raise
         except (paramiko.SSHException, EOFError, OSError) as error:
@@ -289,33 +294,44 @@ class _Program:
         self._stderr = bytearray()
         self._drain = threading.Thread(target=self._drain_stderr, name="stderr", daemon=True)
 
-    def start(self, command: str) -> None:
+    def start(self, command: str, deadline: float) -> None:
+        """Raises CommandTimeout, SessionRefused, ConnectionLost."""
+        until = time.monotonic() + deadline
+        # paramiko waits for sshd's answer without end; closing the channel is what wakes it.
+        watchdog = threading.Timer(max(deadline, 0.001), self.close)
+        watchdog.daemon = True
+        watchdog.start()
         try:
             self._channel.exec_command(command)
         except (paramiko.SSHException, EOFError, OSError) as error:
-            self._channel.close()
+            self.close()
+            if time.monotonic() >= until:
+                raise CommandTimeout(f"{self._host} does not start the command in time") from error
             if self._channel.get_transport().is_active():
                 raise SessionRefused(f"sshd on {self._host} runs no command for this user") from error
             raise self._lost() from error
+        finally:
+            watchdog.cancel()
         self._drain.start()
 
     def send(self, data: bytes) -> None:
-        """See Stream.send."""
+        """See Stream.send. Raises CommandTimeout too, where the program does not read on."""
         try:
-            self._channel.sendall(data)
+            send_all(self._channel, data, STALLED)
+        except TimeoutError as error:
+            raise CommandTimeout(f"the program on {self._host} does not read its input") from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise self._lost() from error
 
     def feed(self, data: bytes) -> None:
         """Send all of data and end the input; a program that reads only part of it is its own affair."""
-        with suppress(ConnectionLost):
+        with suppress(ConnectionLost, CommandTimeout):
             self.send(data)
             self.finish_input()
 
     def finish_input(self) -> None:
         """End of file on its standard input."""
-        with suppress(OSError, EOFError, paramiko.SSHException):
-            self._channel.shutdown_write()
+        end_input(self._channel)
 
     def receive(self, deadline: float) -> bytes:
         """See Stream.receive."""
@@ -324,7 +340,7 @@ class _Program:
             data = self._channel.recv(CHUNK)
         except TimeoutError as error:
             raise CommandTimeout(f"nothing came from {self._host} in time") from error
-        if not data and not self._channel.eof_received:
+        if not data and not self._channel.eof_received and self.exit_status() is None:
             raise self._lost()
         return data
 
@@ -353,8 +369,7 @@ class _Program:
 
     def close(self) -> None:
         """See Stream.close."""
-        with suppress(OSError, EOFError, paramiko.SSHException):
-            self._channel.close()
+        close(self._channel)
 
     def _drain_stderr(self) -> None:
         with suppress(OSError, EOFError, paramiko.SSHException):

@@ -13,9 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
+from loopback_sshd import free_port, keygen, public
 
-from conftest import free_port, keygen, public
 from preflight.connection import errors
+from preflight.connection.identities import _load as load
 from preflight.connection.known_hosts import fingerprint
 from preflight.connection.ssh import connect, ssh_command
 
@@ -263,6 +264,25 @@ def test_a_missing_or_garbled_key_file_is_named(sshd, login):
         login(sshd.node(identity_file=None))
     assert f"{sshd.folder}/missing cannot be read (No such file or directory)" in str(caught.value)
     assert f"{sshd.folder}/garbled is no private key" in str(caught.value)
+
+
+def test_a_certificate_logs_in_and_an_expired_one_leaves_the_key(start_sshd, login, tmp_path):
+    authority = keygen(tmp_path / "ca", "ed25519")
+    sshd = start_sshd(f"TrustedUserCAKeys {authority}.pub")
+    keys = sshd.authorized.read_text()
+    sign = ["ssh-keygen", "-q", "-s", authority, "-I", "me", "-n", USER]
+    sshd.authorized.write_text("")
+    subprocess.run([*sign, f"{sshd.key}.pub"], check=True)
+    login(sshd.node())
+    assert "Accepted publickey for root from 127.0.0.1" in sshd.log.replace(USER, "root")
+    assert "ED25519-CERT" in sshd.log
+
+    subprocess.run([*sign, "-V", "20200101:20200102", f"{sshd.key}.pub"], check=True)
+    load.cache_clear()
+    with pytest.raises(errors.AuthenticationFailed, match=r"refused .*id-cert.pub, .*id$"):
+        login(sshd.node())
+    sshd.authorized.write_text(keys)
+    login(sshd.node())
 
 
 def test_the_agents_keys_log_in(sshd, login, agent):

@@ -9,7 +9,9 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import paramiko
 import pytest
+from paramiko.common import cMSG_CHANNEL_EOF
 
 from preflight.connection import errors
 
@@ -66,6 +68,23 @@ def test_one_login_serves_many_threads(sshd, login):
     assert sshd.log.count("Accepted publickey") == 1
 
 
+def test_a_command_that_ends_at_once_does_not_end_the_login(sshd, login, monkeypatch):
+    """paramiko's answer to a channel's end may overtake the end of input that is being sent: sshd then hangs up."""
+    connection = login(sshd.node())
+    send = paramiko.Transport._send_user_message
+
+    def slowly(transport, message):
+        if message.asbytes()[:1] == cMSG_CHANNEL_EOF:
+            time.sleep(0.2)
+        send(transport, message)
+
+    monkeypatch.setattr(paramiko.Transport, "_send_user_message", slowly)
+    connection.run("exit")
+    monkeypatch.undo()
+    assert connection.run("echo on").stdout == b"on\n"
+    assert "nonexistent channel" not in sshd.log
+
+
 def test_a_command_over_its_deadline_is_a_timeout_and_the_login_goes_on(sshd, login):
     connection = login(sshd.node())
     started = time.monotonic()
@@ -102,12 +121,32 @@ def test_a_frozen_host_costs_the_deadline(sshd, login):
     assert time.monotonic() - started < 1
 
 
+def test_a_host_that_freezes_before_the_command_starts_costs_the_deadline(sshd, login, monkeypatch):
+    connection = login(sshd.node())
+    child = sshd.children()[0]
+    opened = paramiko.Transport.open_channel
+
+    def freeze(*args, **kwargs):
+        channel = opened(*args, **kwargs)
+        os.kill(child, signal.SIGSTOP)
+        return channel
+
+    monkeypatch.setattr(paramiko.Transport, "open_channel", freeze)
+    started = time.monotonic()
+    with pytest.raises(errors.CommandTimeout, match=r"does not answer within 0.4 s"):
+        connection.run("true", deadline=0.4)
+    assert time.monotonic() - started < 1
+
+
 def test_a_stream_is_a_conversation(sshd, login):
     stream = login(sshd.node()).open("echo warn >&2; while read line; do echo got $line; done; exit 3")
     for word in (b"one", b"two"):
         stream.send(word + b"\n")
         assert stream.receive(5) == b"got " + word + b"\n"
     assert stream.exit_status() is None
+    deadline = time.monotonic() + 2
+    while not stream.stderr() and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert stream.stderr() == b"warn\n"
     with pytest.raises(errors.CommandTimeout):
         stream.receive(0.1)
