@@ -163,6 +163,14 @@ def test_which_endpoints_are_aws(endpoint, aws):
     assert (judge(with_keys(survey, "es-2", *surveys.STATIC_KEYS)) is not None) is aws
 
 
+def test_an_unused_client_with_an_endpoint_elsewhere_is_quiet():
+    """No repository names it, and its own endpoint is not AWS."""
+    clients = (S3Client(name="minio", endpoint="https://minio.example.net"),)
+    survey = with_member(with_keys(healthy(), "es-2", "s3.client.minio.access_key"), "es-2", clients=clients)
+
+    assert judge(survey) is None
+
+
 def test_without_a_login_the_nodes_own_file_says_where_the_client_goes():
     """The most useful finding needs no Elasticsearch login."""
     why = Unknown(reason="no login for Elasticsearch was given")

@@ -25,6 +25,7 @@ def test_each_failure_keeps_its_kind(outcome, said):
     survey = port_fails(healthy(), "es-1", "es-3", outcome)
     finding = ports.transport(survey, survey.node("es-1"))
 
+    assert finding.observed == "es-1 does not reach transport of es-3"
     assert finding.details == (said,)
     assert ports.transport(survey, survey.node("es-2")) is None
 

@@ -259,6 +259,26 @@ def test_a_stray_route_is_taken_out():
     ]
 
 
+def test_two_stray_routes_are_for_a_person():
+    """One command does not mend them, and which of them is right is not proven."""
+    survey = surveys.route_own(healthy(), "es-2")
+    extra = [surveys.route(f"198.18.{part}", gateway="198.18.0.254") for part in ("1.0/24", "0.0/15")]
+    survey = with_node(survey, "es-2", routing=surveys.routing("198.18.0.12", gateway="198.18.0.254", extra=extra))
+
+    assert "not proven" in remedy.own_route(survey, survey.node("es-2")).caution
+
+
+@pytest.mark.parametrize(("outcome", "advised"), [("timeout", True), ("refused", False)])
+def test_a_timeout_is_explained_as_a_filter(outcome, advised):
+    """A refusal is an answer; only vanished packets point at a filter."""
+    survey = surveys.port_fails(healthy(), "es-1", "es-2", outcome)
+    survey = surveys.port_fails(survey, "es-1", "es-3", "refused")
+    mend = remedy.open_ports(survey, survey.node("es-1"), "transport")
+
+    assert any("a filter that drops" in line for line in mend.advice) is advised
+    assert "sudo ss -ltnp 'sport = :9300'" in texts(mend)
+
+
 def test_a_gateway_that_no_peer_of_the_subnet_shows_is_not_guessed():
     """The reference is in another subnet: its gateway is not this node's."""
     survey = surveys.route_own(healthy(), "es-2", gateway="198.18.5.254")

@@ -28,6 +28,7 @@ def imds(**changes):
         ({"instance_id": None}, "names no instance id: not an EC2 instance"),
         ({"role_status": 404, "role": None}, "no instance profile is attached to i-0a1b2c3d4e5f60002"),
         ({"role_status": 500, "role": None}, "IMDS names no role (HTTP 500)"),
+        ({"role_status": 200, "role": None}, "IMDS names no role (HTTP 200)"),
         (
             {"credentials": RoleCredentials(code="AssumeRoleUnauthorizedAccess", key_prefix="", expires=None)},
             "no credentials for role es-node: AssumeRoleUnauthorizedAccess",
