@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,14 @@ def start(monkeypatch):
         for one in sessions:
             one.close()
         connection.close()
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that any user may enter; pytest's own are root's alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import threading
 import time
 
@@ -11,7 +12,8 @@ TOOL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 REGION = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 CHILDREN = set()
-ENDING = threading.Lock()
+# Held while a tool starts, and for good once the program ends: none may slip past its end.
+STARTING = threading.Lock()
 
 
 class Unseen(Exception):
@@ -103,11 +105,26 @@ def start(arguments, environment=None):
 
     variables = {"PATH": TOOL_PATH, "LC_ALL": "C"}
     variables.update(environment or {})
-    child = subprocess.Popen(
-        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables, cwd="/"
-    )
-    CHILDREN.add(child)
+    with STARTING:
+        child = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=variables,
+            cwd="/",
+            start_new_session=True,
+        )
+        CHILDREN.add(child)
     return child
+
+
+def stop(child):
+    """End a tool and what it has started: a script's JVM would hold its output open."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except OSError:
+        pass
 
 
 def finish(child, seconds):
@@ -117,7 +134,7 @@ def finish(child, seconds):
     try:
         output, errors = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        child.kill()
+        stop(child)
         child.communicate()
         raise Unseen("%s did not end within %.0f s" % (os.path.basename(child.args[0]), seconds))
     finally:

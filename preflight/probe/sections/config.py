@@ -178,10 +178,10 @@ class Reader(object):
 
     def flow(self, name, text):
         """`[a, b]` and `{a: b}`, over as many lines as its brackets need."""
-        tokens = self.tokens(text)
+        began, tokens = self.at, self.tokens(text)
         while tokens.count("[") + tokens.count("{") > tokens.count("]") + tokens.count("}"):
             if self.at == len(self.lines):
-                raise BadLine(self.at)
+                raise BadLine(began)
             self.at += 1
             tokens += self.tokens(self.lines[self.at - 1])
         self.flow_value(name, tokens)

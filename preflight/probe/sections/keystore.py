@@ -174,7 +174,9 @@ def names_by_tool(look, place, path, why):
     if os.geteuid() == 0 and runuser and place["service_user"] not in (None, "root"):
         # As root its JVM would leave root's files in the temporary folder for a moment.
         arguments = [runuser, "-u", place["service_user"], "--"] + arguments
-    status, output, errors = finish(start(arguments, tool_environment(look, place)), look.deadline.left(25))
+    status, output, errors = finish(
+        start(arguments, tool_environment(look, place)), max(look.deadline.left(25) - 0.5, 0.1)
+    )
     if "password" in (output + errors).lower():
         raise Unseen("the keystore is password-protected: its names cannot be read without the password", remedy)
     if status != 0:

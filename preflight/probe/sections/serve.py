@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from .base import CHILDREN, Deadline, Once, Unseen, user_name
+from .base import CHILDREN, STARTING, Deadline, Once, Unseen, stop, user_name
 from .config import config
 from .imds import Metadata, imds
 from .install import find_place, install
@@ -115,11 +115,9 @@ class Program(object):
 
 def end():
     """At once, whatever the threads are at; tools that still run go too."""
+    STARTING.acquire(timeout=1)
     for child in list(CHILDREN):
-        try:
-            child.kill()
-        except OSError:
-            pass
+        stop(child)
     os._exit(0)
 
 
