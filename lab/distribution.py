@@ -98,13 +98,14 @@ def java_home_for(version: str) -> Path:
     fitting = [home for home, release in found.items() if (release >= 21 if major >= 9 else release == 17)]
     if fitting:
         return min(fitting, key=lambda home: found[home])
-    wanted, package = (
-        ("Java 21 or newer", "openjdk-21-jdk-headless") if major >= 9 else ("Java 17", "openjdk-17-jdk-headless")
-    )
+    if major >= 9:
+        wanted, remedy = "Java 21 or newer", "install one (Debian 13 has openjdk-21-jdk-headless, Debian 12 has none)"
+    else:
+        wanted, remedy = "Java 17", "`apt-get install openjdk-17-jdk-headless`"
     have = ", ".join(f"Java {release} in {home}" for home, release in found.items()) or "no JDK"
     raise LabError(
         f"Elasticsearch {version} needs {wanted}, and {JVM_DIRECTORY} and JAVA_HOME have {have}: "
-        f"`apt-get install {package}`, or set JAVA_HOME"
+        f"{remedy}, or set JAVA_HOME"
     )
 
 
