@@ -75,6 +75,9 @@ def test_end_of_input_ends_the_program_in_the_middle_of_an_answer_and_its_tools(
     probe.close()
     asker.join(5)
     assert probe.connection.ended_within(2)
+    ends = time.monotonic() + 3
+    while any(Path(f"/proc/{tool}/exe").exists() for tool in tools) and time.monotonic() < ends:
+        time.sleep(0.02)
     assert tools and not [tool for tool in tools if Path(f"/proc/{tool}/exe").exists()]
 
 
