@@ -1,0 +1,377 @@
+"""One node while it is surveyed: its login, its probe, its Elasticsearch, and what each of them answered."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from . import targets
+from .connection import Connection
+from .connection.connections import Connections
+from .connection.errors import ConnectionFailed, ForwardingForbidden
+from .facts import (
+    BucketPath,
+    ChosenPath,
+    Cluster,
+    Config,
+    Dial,
+    Imds,
+    Install,
+    Keystore,
+    Login,
+    NodeFacts,
+    Process,
+    Routing,
+    System,
+    Unknown,
+    View,
+)
+from .inventory import Node
+from .probe.session import ProbeFailed, Session
+
+if TYPE_CHECKING:
+    from .elastic import Api, Credentials
+
+T = TypeVar("T")
+Progress = Callable[[str], None]
+
+SECTIONS: dict[str, Any] = {
+    "system": System,
+    "install": Install,
+    "process": Process,
+    "keystore": Keystore,
+    "config": Config,
+    "imds": Imds,
+    "routing": Routing,
+}
+"""The probe's sections and the record that each becomes."""
+
+NOT_WANTED = Unknown(reason="not gathered: no selected check needs it")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How to ask. Timeouts in seconds; the other fields as the options of the same name.
+
+    connections: the run's logins, shared with a user's own tests; environ: where the Elasticsearch login is looked up
+    ssh: what stands between "ssh" and the host in printed commands
+    """
+
+    connections: Connections
+    connect_timeout: float = 5.0
+    command_timeout: float = 30.0
+    verify_timeout: float = 180.0
+    insecure_host_keys: bool = False
+    reference: str | None = None
+    complete: bool = False
+    read_only: bool = False
+    es_url: str | None = None
+    es_ca: Path | None = None
+    ssh: str = ""
+    environ: Mapping[str, str] = msgspec.field(default_factory=lambda: os.environ)
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What the selected checks read, as questions: the probe's sections, the cluster, and what to try."""
+
+    sections: tuple[str, ...]
+    cluster: bool
+    verify: bool
+    dials: bool
+    paths: bool
+    buckets: bool
+
+    @classmethod
+    def of(cls, needs: frozenset[str]) -> Wanted:
+        """From the names that checks declare (check.Need): a need brings what its answer is read from."""
+        cluster = bool(needs & {"view", "cluster", "verify", "dials", "paths", "buckets"})
+        sections = {"system", "install", "process"} | (needs & set(SECTIONS))
+        if cluster:
+            sections.add("config")
+        if "buckets" in needs:
+            sections.add("imds")
+        if "paths" in needs:
+            sections.add("routing")
+        return cls(
+            sections=tuple(sorted(sections)),
+            cluster=cluster,
+            verify="verify" in needs,
+            dials="dials" in needs,
+            paths="paths" in needs,
+            buckets="buckets" in needs,
+        )
+
+
+class Asked:
+    """One node. Every method writes down what it saw; none raises for a node that does not answer."""
+
+    def __init__(self, node: Node, settings: Settings, wanted: Wanted) -> None:
+        self.node, self.settings, self.wanted = node, settings, wanted
+        self.connection: Connection | None = None
+        self.session: Session | None = None
+        self.api: Api | None = None
+        self.sections: dict[str, Any] = dict.fromkeys(SECTIONS, NOT_WANTED)
+        self.login: Login | Unknown = Unknown(reason="not asked")
+        self.view: View | Unknown = NOT_WANTED
+        self.dials: tuple[Dial, ...] | Unknown = NOT_WANTED
+        self.paths: tuple[ChosenPath, ...] | Unknown = NOT_WANTED
+        self.buckets: tuple[BucketPath, ...] | Unknown = NOT_WANTED
+
+    @property
+    def reached(self) -> bool:
+        """The node was logged in to and its probe answers."""
+        return not isinstance(self.login, Unknown)
+
+    def facts(self) -> NodeFacts:
+        """What is known of it now."""
+        return NodeFacts(
+            name=self.node.name,
+            host=self.node.host,
+            login=self.login,
+            view=self.view,
+            dials=self.dials,
+            paths=self.paths,
+            buckets=self.buckets,
+            **self.sections,
+        )
+
+    def close(self) -> None:
+        """End what was opened for it but the login, which the run owns."""
+        if self.api is not None:
+            self.api.close()
+        if self.session is not None:
+            self.session.close()
+
+    def unreachable(self, reason: str, remedy: str = "") -> None:
+        """The whole node is unknown; only its login says why, the rest is blocked by it."""
+        self.login = Unknown(reason=reason, remedy=remedy)
+        blocked = Unknown(reason=f"{self.node.name} could not be surveyed (NODE-1)", blocked=True)
+        self.sections = dict.fromkeys(SECTIONS, blocked)
+        self.view = self.dials = self.paths = self.buckets = blocked
+
+    def who_are_you(self) -> None:
+        """Log in, start the probe, put the first question, and ask its Elasticsearch for its view of the cluster."""
+        node, settings = self.node, self.settings
+        started = time.monotonic()
+        try:
+            self.connection = settings.connections.get(node)
+            self.session = Session(
+                self.connection, sudo=node.sudo, sudo_user=node.sudo_user, start_timeout=settings.command_timeout
+            )
+        except (ConnectionFailed, ProbeFailed) as error:
+            self.unreachable(str(error), error.remedy)
+            return
+        self.login = Login(
+            user=self.connection.user,
+            sudo_user=(node.sudo_user or "root") if node.sudo else None,
+            carrier="paramiko",
+            milliseconds=round((time.monotonic() - started) * 1000, 1),
+            host_key="not verified" if settings.insecure_host_keys else "verified",
+        )
+        self.first_question()
+
+    def first_question(self) -> None:
+        """The sections, and the node's own view of its cluster."""
+        if self.session is None:
+            return
+        limit = self.settings.command_timeout
+        try:
+            offset = self.session.clock_offset(limit)
+            answer = self.session.ask(
+                {"ask": "facts", "sections": list(self.wanted.sections), "deadline": limit}, limit
+            )
+        except (ConnectionFailed, ProbeFailed) as error:
+            self.unreachable(str(error), error.remedy)
+            return
+        for name in self.wanted.sections:
+            self.sections[name] = _section(answer, name)
+        system = self.sections["system"]
+        if isinstance(system, System):
+            self.sections["system"] = msgspec.structs.replace(system, clock_offset=round(offset, 3))
+        if self.wanted.cluster and self.settings.es_url is None:
+            self.view = self._own_view()
+
+    def credentials(self) -> Credentials | Unknown:
+        """The login for its Elasticsearch; Unknown says which variable or file to change."""
+        from . import elastic
+
+        try:
+            login = elastic.credentials(
+                self.settings.environ,
+                user=self.node.es_user,
+                password_file=self.node.es_password_file,
+                api_key_file=self.node.es_api_key_file,
+            )
+        except ValueError as error:
+            return Unknown(reason=str(error))
+        return login or Unknown(
+            reason="no login for Elasticsearch was given",
+            remedy="set ES_PREFLIGHT_API_KEY, or ES_PREFLIGHT_USER and ES_PREFLIGHT_PASSWORD_FILE",
+        )
+
+    def _own_view(self) -> View | Unknown:
+        from . import elastic
+
+        process, config = self.sections["process"], self.sections["config"]
+        if process is None:
+            return Unknown(reason=f"no Elasticsearch process runs on {self.node.name}")
+        login = self.credentials()
+        if isinstance(login, Unknown):
+            return login
+        carrier = None
+        if self.node.es_url:
+            urls = [self.node.es_url]
+        else:
+            host, port, schemes = targets.http(process, config)
+            urls = [targets.url(scheme, host, port) for scheme in schemes]
+            carrier = _Carrier(self, host, port)
+        refused = Unknown(reason="Elasticsearch was not asked")
+        for url in urls:
+            try:
+                api = elastic.Api(
+                    url,
+                    login,
+                    ca=self._authority() if url.startswith("https:") else None,
+                    dial=carrier,
+                    check_name=carrier is None or self.settings.insecure_host_keys,
+                    timeout=self.settings.command_timeout,
+                )
+                view = api.view("direct")
+            except elastic.Refused as error:
+                refused = error.unknown()
+                continue
+            self.api = api
+            return msgspec.structs.replace(view, carrier=carrier.used) if carrier else view
+        return refused
+
+    def _authority(self) -> str | None:
+        """PEM text of the CA for the node's HTTP certificate: the given file, else the one its configuration names."""
+        given = self.node.es_ca or self.settings.es_ca
+        if given:
+            return authority(Path(given))
+        config = self.sections["config"]
+        if self.connection is None or not isinstance(config, Config):
+            return None
+        written = config.settings.get("xpack.security.http.ssl.certificate_authorities", "certs/http_ca.crt")
+        first = written.strip("[]").split(",")[0].strip().strip("\"'")
+        command = f"cat {shlex.quote(str(Path(config.path).parent / first))}"
+        if self.node.sudo:
+            user = f"-u {shlex.quote(self.node.sudo_user)} " if self.node.sudo_user else ""
+            command = f"sudo -n {user}{command}"
+        try:
+            done = self.connection.run(command, deadline=self.settings.command_timeout)
+        except ConnectionFailed:
+            return None
+        text = done.stdout.decode("ascii", "replace")
+        return text if done.exit_status == 0 and "BEGIN CERTIFICATE" in text and "PRIVATE KEY" not in text else None
+
+    def try_the_paths(self, cluster: Cluster | None, dials: list[dict[str, str]], progress: Progress) -> None:
+        """The second question; where Elasticsearch was restarted meanwhile, both questions once more."""
+        self.second_question(cluster, dials)
+        if not self._restarted():
+            return
+        progress(f"{self.node.name}: Elasticsearch was restarted during the run, asking once more")
+        self.first_question()
+        self.second_question(cluster, dials)
+        if self._restarted():
+            changed = Unknown(reason=f"Elasticsearch on {self.node.name} was restarted during the run")
+            self.view = self.dials = self.paths = self.buckets = changed
+
+    def second_question(self, cluster: Cluster | None, dials: list[dict[str, str]]) -> None:
+        """Dial the peers, look up the routes, walk the way to every bucket. cluster: None where none answered."""
+        if self.session is None:
+            return
+        wanted, settings = self.wanted, self.settings
+        question = {
+            "ask": "paths",
+            "connect_timeout": settings.connect_timeout,
+            "deadline": settings.command_timeout,
+            "dials": dials if wanted.dials else [],
+            "destinations": targets.destinations(dials) if wanted.paths else [],
+            "buckets": targets.buckets(self.facts(), cluster) if cluster else [],
+        }
+        try:
+            answer = self.session.ask(question, settings.command_timeout + 2 * settings.connect_timeout)
+        except (ConnectionFailed, ProbeFailed) as error:
+            self.dials = self.paths = self.buckets = Unknown(reason=str(error), remedy=error.remedy)
+            return
+        if wanted.dials:
+            found = [{**dial, "assumed": cluster is None} for dial in answer.get("dials", ())]
+            self.dials = _converted(found, tuple[Dial, ...], "dials")
+        if wanted.paths:
+            self.paths = _converted(answer.get("paths"), tuple[ChosenPath, ...], "paths")
+        if wanted.buckets:
+            self.buckets = (
+                _converted(answer.get("buckets"), tuple[BucketPath, ...], "buckets")
+                if cluster and not isinstance(cluster.repositories, Unknown)
+                else Unknown(reason="the cluster's repositories are not known")
+            )
+
+    def _restarted(self) -> bool:
+        before = self.sections["process"]
+        if self.session is None or not isinstance(before, Process):
+            return False
+        limit = self.settings.command_timeout
+        try:
+            answer = self.session.ask({"ask": "facts", "sections": ["process"], "deadline": limit}, limit)
+        except (ConnectionFailed, ProbeFailed):
+            return False
+        now = _section(answer, "process")
+        return now is None or (isinstance(now, Process) and (now.pid, now.started) != (before.pid, before.started))
+
+
+class _Carrier:
+    """Dials the node's HTTP address: a channel of the SSH login, or through the probe where sshd forbids forwarding."""
+
+    def __init__(self, asked: Asked, host: str, port: int) -> None:
+        self.asked, self.host, self.port = asked, host, port
+        self.used = "direct-tcpip"
+
+    def __call__(self, limit: float) -> socket.socket:
+        if self.asked.connection is None or self.asked.session is None:
+            raise OSError("not logged in")
+        try:
+            if self.used == "direct-tcpip":
+                try:
+                    return self.asked.connection.tunnel(self.host, self.port, limit)
+                except ForwardingForbidden:
+                    self.used = "probe"
+            return self.asked.session.relay(self.host, self.port, limit)
+        except (ConnectionFailed, ProbeFailed) as error:
+            raise OSError(str(error)) from error
+
+
+def authority(file: Path) -> str:
+    """PEM text of a CA file given on the controller. Raises elastic.Refused naming it."""
+    from . import elastic
+
+    try:
+        return file.expanduser().read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not PEM text"
+        raise elastic.Refused(f"cannot read the CA file {file}: {reason}", "name another with --es-ca") from error
+
+
+def _section(answer: Mapping[str, Any], name: str) -> Any:
+    found = answer.get("sections", {}).get(name)
+    if not isinstance(found, dict):
+        return Unknown(reason=f"the probe gave no answer to section {name}")
+    if "unknown" in found:
+        return Unknown(reason=str(found["unknown"]), remedy=str(found.get("remedy", "")))
+    value = found.get("value")
+    if value is None and name in ("install", "process"):
+        return None
+    return _converted(value, SECTIONS[name], name)
+
+
+def _converted(value: object, kind: type[T], name: str) -> T | Unknown:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        return Unknown(reason=f"our own bug: the probe's {name} do not fit the facts: {error}")
