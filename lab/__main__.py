@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 
-from . import elasticsearch, faults, host, lifecycle, names, requirements, state, status
+from . import elasticsearch, faults, host, lifecycle, names, processes, requirements, state, status
 from .errors import LabError
 from .progress import say
 
@@ -14,8 +14,8 @@ from .progress import say
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done, 1 the lab says why not, 2 usage, 130 interrupted; `exec` and `shell`: the command's own."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         if options.act is not _faults:
             requirements.need_root()
@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _interrupt(number: int, frame: object) -> None:
+    processes.abort()
     raise KeyboardInterrupt
 
 

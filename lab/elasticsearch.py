@@ -9,7 +9,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -100,11 +100,14 @@ def first_start(nodes: Sequence[Node]) -> None:
     everywhere(nodes, create_and_start)
 
 
-def everywhere(nodes: Sequence[Node], act: Any) -> None:
-    """Do something on several nodes at once; the first failure is raised when all have ended."""
-    with ThreadPoolExecutor(max_workers=max(1, len(nodes))) as pool:
+def everywhere(nodes: Sequence[Node], act: Callable[[Node], None]) -> None:
+    """Do something on several nodes at once. The first failure is raised without waiting for the others to end."""
+    pool = ThreadPoolExecutor(max_workers=len(nodes))
+    try:
         for done in [pool.submit(act, node) for node in nodes]:
             done.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def systemctl(node: Node, verb: str) -> None:

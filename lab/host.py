@@ -59,13 +59,20 @@ def power_on(node: Node) -> None:
 
 def power_off(node: Node) -> None:
     """Pull the host's power and cable: nothing in it is told, nothing answers at its address any more."""
+    cut_power(node)
+    network.plug(node, plugged=False)
+
+
+def cut_power(node: Node) -> None:
+    """Kill everything in the host and wait until it has ended; a host that is off already is no error.
+
+    Its connections end with it: peers see that, as when EC2 stops an instance, and need not wait a minute.
+    """
     first = _first_process(node)
     stop(node.name, grace=0)
-    # Every process has ended before the first one is gone, and its connections with it: peers see them end, as when EC2
-    # stops an instance, and need not wait for a minute of silence.
-    if not wait_until(lambda: start_time(first) is None, BOOT_SECONDS):
-        raise LabError(f"{node.name} does not go off")
-    network.plug(node, plugged=False)
+    # A PID namespace's first process is gone only when all others are.
+    if first is not None and not wait_until(lambda: start_time(first) is None, BOOT_SECONDS):
+        raise LabError(f"{node.name} does not go off: its process {first} does not end")
 
 
 def is_on(node: Node) -> bool:
@@ -74,9 +81,12 @@ def is_on(node: Node) -> bool:
 
 def enter(node: Node, command: Sequence[str]) -> list[str]:
     """The command line that runs a command as root inside the host. Raises LabError where it is off."""
+    first = _first_process(node)
+    if first is None:
+        raise LabError(f"{node.name} is off: `python -m lab heal` boots it")
     clean = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
              "LANG=C.UTF-8", f"TERM={os.environ.get('TERM', 'dumb')}"]  # fmt: skip
-    return ["nsenter", "--target", str(_first_process(node)), "--all", "--root", "--wd", *clean, *command]
+    return ["nsenter", "--target", str(first), "--all", "--root", "--wd", *clean, *command]
 
 
 def execute(node: Node, command: Sequence[str], *, stdin: str | None = None, timeout: float = 60) -> str:
@@ -92,13 +102,13 @@ def call(node: Node, command: Sequence[str]) -> int:
     return subprocess.call(enter(node, command))
 
 
-def _first_process(node: Node) -> int:
-    """This machine's number of the host's PID 1. Raises LabError where it is off."""
+def _first_process(node: Node) -> int | None:
+    """This machine's number of the host's PID 1; None where it is off."""
     outer = pid_of(node.name)
     try:
         return int(Path(f"/proc/{outer}/task/{outer}/children").read_text())
     except (OSError, ValueError):
-        raise LabError(f"{node.name} is off: `python -m lab heal` boots it") from None
+        return None
 
 
 def _sshd_answers(node: Node) -> bool:

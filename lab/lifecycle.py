@@ -40,11 +40,10 @@ def up(count: int, version: str | None) -> None:
         try:
             _build(wanted, distributed)
         except BaseException as error:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
             processes.abort()
             say("interrupted: cleaning up" if isinstance(error, KeyboardInterrupt) else "failed: cleaning up")
-            processes.resume()
             _tear_down()
             raise
 
@@ -144,20 +143,17 @@ def _identity(node: Node) -> dict[str, File]:
 
 def _tear_down() -> None:
     """Remove everything in the order in which nothing still holds what comes next; a missing part is no error."""
-    pids = sorted(names.RUN.glob("*.pid"))
-    for file in pids:
-        hosts_power = file.stem.startswith("es-")
-        processes.stop(file.stem, grace=0 if hosts_power else 5)
-    problems = []
-    # Mount namespaces of hosts that have just been killed let go of the layer a moment later.
+    for node in names.nodes(names.MOST_NODES):
+        host.cut_power(node)
+    for file in sorted(names.RUN.glob("*.pid")):
+        processes.stop(file.stem)
+    # Mount namespaces that have just ended let go of the layer a moment later.
     if not processes.wait_until(_unmounted, 10, every=0.2):
-        problems.append(f"{layer.MOUNT} is still in use")
+        raise LabError(f"{layer.MOUNT} is still in use: `python -m lab down` again")
     network.tear_down()
-    if problems:
-        raise LabError("; ".join(problems) + ": run `python -m lab down` again")
-    shutil.rmtree(names.STATE, ignore_errors=True)
-    lab_inventory = names.INVENTORY
-    lab_inventory.unlink(missing_ok=True)
+    if names.STATE.exists():
+        shutil.rmtree(names.STATE)
+    names.INVENTORY.unlink(missing_ok=True)
     _forget_empty_netns()
 
 

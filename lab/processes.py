@@ -6,9 +6,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import Lock
+from threading import RLock, current_thread, main_thread
 
 from .errors import LabError
 from .names import CHECKOUT, LOGS, RUN
@@ -20,7 +20,7 @@ ENVIRONMENT: Mapping[str, str] = {
 }
 """What every program gets: proxies, CA bundles and keys of the operator's own shell must not shape the lab."""
 
-_lock = Lock()
+_lock = RLock()  # abort comes from a signal handler, which may interrupt whoever holds it
 _running: set[subprocess.Popen[str]] = set()
 _aborted = False
 
@@ -32,8 +32,7 @@ def run(argv: Sequence[str | Path], *, stdin: str | None = None, timeout: float 
     """
     command = [str(part) for part in argv]
     with _lock:
-        if _aborted:
-            raise LabError("interrupted")
+        _refuse_after_abort()
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
@@ -59,7 +58,7 @@ def run(argv: Sequence[str | Path], *, stdin: str | None = None, timeout: float 
 
 
 def abort() -> None:
-    """End every program that `run` is waiting for and refuse new ones: an interrupted `up` must not build on."""
+    """End every program that `run` waits for, and start no other from any thread but the main one, which cleans up."""
     global _aborted
     with _lock:
         _aborted = True
@@ -67,11 +66,9 @@ def abort() -> None:
             process.kill()
 
 
-def resume() -> None:
-    """Allow `run` again, for the clean-up after `abort`."""
-    global _aborted
-    with _lock:
-        _aborted = False
+def _refuse_after_abort() -> None:
+    if _aborted and current_thread() is not main_thread():
+        raise LabError("interrupted")
 
 
 def start_time(pid: int) -> str | None:
@@ -85,7 +82,9 @@ def start_time(pid: int) -> str | None:
 
 def start(name: str, argv: Sequence[str | Path], environment: Mapping[str, str] = ENVIRONMENT) -> int:
     """Start a program that outlives this command, its output in the lab's log folder; its pid."""
-    with (LOGS / f"{name}.log").open("ab") as log:
+    # Under the lock, so that an abort finds either no process or one whose pid is known.
+    with _lock, (LOGS / f"{name}.log").open("ab") as log:
+        _refuse_after_abort()
         process = subprocess.Popen(
             [str(part) for part in argv],
             stdin=subprocess.DEVNULL,
@@ -95,8 +94,11 @@ def start(name: str, argv: Sequence[str | Path], environment: Mapping[str, str] 
             cwd=CHECKOUT,
             env=dict(environment),
         )
-    started = start_time(process.pid)
-    (RUN / f"{name}.pid").write_text(f"{process.pid} {started}\n")
+        try:
+            (RUN / f"{name}.pid").write_text(f"{process.pid} {start_time(process.pid)}\n")
+        except BaseException:
+            process.kill()
+            raise
     return process.pid
 
 
@@ -123,9 +125,8 @@ def stop(name: str, *, grace: float = 5.0) -> None:
     (RUN / f"{name}.pid").unlink(missing_ok=True)
 
 
-def wait_until(condition: object, seconds: float, every: float = 0.05) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float, every: float = 0.05) -> bool:
     """Whether a callable became true within that many seconds."""
-    assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
