@@ -12,6 +12,7 @@ from ..check import REGISTRY
 from ..judgement import Diagnosis
 from ..report import page, terminal
 from .run import Run
+from .surveying import end_workers
 
 PYTESTS_OWN = (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR)
 
@@ -28,6 +29,8 @@ def interrupted(run: Run, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
 def finish(run: Run, session: pytest.Session) -> None:
     """Diagnose and set the exit status. First of all that end a session, since the report is written by the others."""
     run.signals.ignore()
+    if run.interrupted:
+        run.guarded("ending xdist's workers", lambda: end_workers(run.config))
     run.diagnosis = run.guarded("the diagnosis", lambda: _diagnose(run)) or _undiagnosed(run)
     session.exitstatus = exit_status(run, session.exitstatus)
 

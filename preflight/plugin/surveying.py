@@ -62,13 +62,19 @@ def before_scheduling(run: Run, worker: str, ids: Iterable[str]) -> None:
     try:
         nodes.refuse_none_by_id(run, ids)
     except pytest.UsageError:
-        # Workers that wait for tests would be waited for, ten seconds each.
-        run.config.pluginmanager.getplugin("dsession").triggershutdown()
+        end_workers(run.config)
         raise
     if run.survey is None and run.directory is not None:
         wanted = run.directory.take_plan(worker)
         if wanted is not None:
             gather(run, wanted)
+
+
+def end_workers(config: pytest.Config) -> None:
+    """End xdist's workers now. It would wait ten seconds for those that wait for tests: as long as CI has patience."""
+    session = config.pluginmanager.getplugin("dsession")
+    if session is not None and session.nodemanager is not None:
+        session.nodemanager.group.terminate(timeout=1.0)
 
 
 def gather(run: Run, wanted: frozenset[str]) -> None:

@@ -44,6 +44,8 @@ def test_two_runs_in_one_second_have_a_directory_each(tmp_path):
 
 
 def test_the_users_own_report_paths_are_respected(project):
+    for name in ("mine.html", "mine.xml"):
+        (project.path / name).touch(0o644)
     project.run("--html=mine.html", "--junitxml=mine.xml", "--reports=elsewhere")
     assert {path.name for path in (project.path / "elsewhere" / "latest").iterdir()} == {"facts.json", "results.jsonl"}
     assert mode(project.path / "mine.html") == mode(project.path / "mine.xml") == 0o600

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import logging
+import re
 
 import pytest
 
@@ -16,7 +18,7 @@ CANARIES = (KEY, KEY[4:], SECRET, TOKEN, BASIC, "canary-password")
 
 LEAKS = '''
 import logging, warnings, sys
-import pytest
+import pytest, pytest_html
 from preflight.check import check
 from preflight.facts import CouldNotCheck
 from preflight.judgement import Finding, require
@@ -92,6 +94,10 @@ def leaking():
 
 def test_teardown(leaking): pass
 
+def test_beside_the_report(record_testsuite_property, extras):
+    record_testsuite_property("note", ALL)
+    extras.append(pytest_html.extras.text(ALL, name="attached"))
+
 def test_warns():
     with warnings.catch_warnings():
         warnings.simplefilter("default")
@@ -114,6 +120,9 @@ def test_no_canary_gets_out(project, args):
     assert result.ret == 1
     files = {path.name: path.read_text() for path in project.report.iterdir()}
     assert set(files) == {"report.html", "junit.xml", "facts.json", "results.jsonl"}
+    attached = re.findall(r"base64,([A-Za-z0-9+/=]{40,})", files["report.html"])
+    files["attachments"] = "".join(base64.b64decode(text).decode() for text in attached)
+    assert "AKIA****" in files["attachments"]
     outputs = {"stdout": result.stdout.str(), "stderr": result.stderr.str(), **files}
     leaks = {(where, canary) for where, text in outputs.items() for canary in CANARIES if canary in text}
     assert leaks == set()
