@@ -237,3 +237,44 @@ def test_no_cause_is_invented_for_a_failure_of_another_cluster():
     survey = replace(survey, clusters=(*survey.clusters, other))
 
     assert {node for cause in causes(survey) for _, node in cause.explains} == {"es-2"}
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (lambda survey: survey, "es-2: S3 accepts this node's role, so the keys are not needed"),
+        (
+            lambda survey: surveys.no_instance_role(survey, "es-2"),
+            "es-2: its role is not proven: not tried: IMDS gives no role credentials",
+        ),
+    ],
+)
+def test_evidence_says_whether_the_role_is_proven(more, line):
+    """With what S3 said and what that means."""
+    survey = more(stale_keys(healthy(), "es-2"))
+    cause = next(cause for cause in causes(survey) if cause.id == "stale-static-keys")
+
+    assert cause.evidence == (
+        "es-2: s3.client.default.access_key and s3.client.default.secret_key "
+        "in /etc/elasticsearch/elasticsearch.keystore",
+        f"_verify on es-2: {surveys.STALE}",
+        "the key id is unknown to AWS: deleted, rotated, or of another partition",
+        line,
+    )
+
+
+def test_a_path_that_nothing_uses_is_no_cause():
+    """Behind a proxy the host's own way to S3 carries nothing."""
+    survey = surveys.s3_cut_off(healthy(), "es-2")
+    config = survey.node("es-2").config
+    survey = with_node(survey, "es-2", config=replace(config, names=(*config.names, "s3.client.default.proxy.host")))
+
+    assert [cause.id for cause in causes(survey)] == ["finding-repo-1"]
+
+
+def test_an_old_wording_on_the_master_explains_those_behind_it():
+    """Another sentence of the same family is the same cause."""
+    survey = surveys.verify_fails(stale_keys(healthy(), "es-3"), "es-1", "Error Code: InvalidAccessKeyId")
+    found = {cause.id: cause for cause in causes(survey)}
+
+    assert found["stale-keys-loaded"].nodes == ("es-1",)

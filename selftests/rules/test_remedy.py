@@ -323,3 +323,30 @@ def test_loaded_keys_are_forgotten_only_where_the_role_is_proven():
     assert remedy.forget_loaded_keys(without, without.node("es-2"), []).caution.startswith(
         "do not reload or restart yet"
     )
+
+
+def test_a_running_node_outside_the_cluster_is_not_told_to_start():
+    """It runs; its log says why it stays away."""
+    survey = with_node(healthy(), "es-2", view=replace(healthy().node("es-2").view, master_id=None))
+
+    assert "grep" in texts(remedy.join(survey, survey.node("es-2")))[0]
+    down = surveys.elasticsearch_down(healthy(), "es-2")
+    assert texts(remedy.join(down, down.node("es-2")))[0] == "sudo systemctl start elasticsearch"
+
+
+def test_no_command_is_printed_for_a_member_that_was_not_given():
+    """Nobody knows whether this machine can log in there."""
+    survey = surveys.port_fails(healthy(), "es-1", "es-3", "timeout")
+    survey = replace(survey, nodes=survey.nodes[:2])
+    mend = remedy.open_ports(survey, survey.node("es-1"), "transport")
+
+    assert {command.where for command in mend.commands} == {"controller"}
+
+
+@pytest.mark.parametrize(("layout", "said"), [("docker", True), ("deb", False)])
+def test_a_container_is_told_where_to_type(layout, said):
+    """Paths are those inside the container."""
+    survey = stale_keys(healthy(), "es-2")
+    survey = with_node(survey, "es-2", install=replace(survey.node("es-2").install, layout=layout))
+
+    assert any("docker exec" in line for line in keys(survey).advice) is said

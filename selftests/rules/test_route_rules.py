@@ -197,3 +197,48 @@ def test_a_bucket_that_was_not_tried_is_no_pass():
     """Registered between the two questions."""
     with pytest.raises(CouldNotCheck, match="was not tried"):
         judge(with_node(healthy(), "es-2", buckets=()), rule=path.reaches_buckets)
+
+
+def test_a_reference_in_another_cluster_is_nobodys():
+    """Comparisons stay within one cluster."""
+    survey = healthy(reference="es-1")
+    view = replace(survey.node("es-1").view, cluster_uuid="Z" * 22)
+    survey = replace(
+        with_node(survey, "es-1", view=view),
+        clusters=(*survey.clusters, replace(survey.clusters[0], uuid="Z" * 22)),
+    )
+
+    with pytest.raises(NotApplicable, match="is in another cluster"):
+        judge(survey)
+
+
+def stray(survey, name="es-2"):
+    extra = [route("10.9.0.0/16", gateway="198.18.0.9")]
+    return with_node(survey, name, routing=routing(f"198.18.0.1{name[-1]}", extra=extra))
+
+
+def test_the_rest_of_the_tables_beside_a_named_reference():
+    """The reference itself is never judged; the others are, whatever the majority has."""
+    survey = stray(healthy(reference="es-2"))
+
+    assert judge(survey, "es-1", routes.rest).expected == "the same tables as es-2"
+    with pytest.raises(NotApplicable, match="this is the reference node"):
+        judge(survey, "es-2", routes.rest)
+    with pytest.raises(CouldNotCheck, match="of the reference node es-2 is unknown"):
+        judge(with_node(survey, "es-2", routing=Unknown(reason="no ip")), "es-1", routes.rest)
+
+
+def test_the_rest_of_two_tables_that_differ():
+    """Both are warned, and told that nobody knows which is right."""
+    survey = stray(healthy(2))
+
+    for name in ("es-1", "es-2"):
+        assert judge(survey, name, routes.rest).expected.endswith("or the other way round: no majority")
+
+
+def test_a_link_route_outside_the_own_subnets_is_a_difference():
+    """S3 is not on this wire."""
+    node = healthy().node("es-2")
+    paths = tuple(replace(p, kind="on-link", gateway=None) if p.purpose.startswith("s3:") else p for p in node.paths)
+
+    assert "directly, though outside its own subnets" in judge(with_node(healthy(), "es-2", paths=paths)).observed
