@@ -62,9 +62,15 @@ def is_aws(host: str) -> bool:
 
 
 def region_of(host: str) -> str | None:
-    """The region an AWS host name carries (s3.REGION.amazonaws.com, s3-REGION.…, ….s3.REGION.vpce.…), else None."""
+    """The region that an AWS S3 host name stands for, else None: as Elasticsearch guesses it from an endpoint.
+
+    s3.REGION.amazonaws.com, s3-REGION.…, s3-fips.REGION.…, ….s3.REGION.vpce.…; the global s3.amazonaws.com is us-east-1
+    """
+    host = host.lower().rstrip(".")
+    if host in ("s3.amazonaws.com", "s3-external-1.amazonaws.com"):
+        return "us-east-1"
     match = re.search(
-        r"(?:^|\.)s3[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d)\.(?:vpce\.)?amazonaws\.com", host.lower()
+        r"(?:^|\.)s3(?:-fips)?[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d)\.(?:vpce\.)?amazonaws\.com", host
     )
     return match[1] if match else None
 

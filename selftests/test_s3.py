@@ -57,7 +57,8 @@ def test_a_bucket_that_cannot_stand_in_a_host_name_stands_in_the_path(bucket):
 @pytest.mark.parametrize(
     ("host", "region"),
     [
-        ("s3.amazonaws.com", None),
+        ("s3.amazonaws.com", "us-east-1"),
+        ("s3-fips.us-west-2.amazonaws.com", "us-west-2"),
         ("s3.ap-northeast-2.amazonaws.com", "ap-northeast-2"),
         ("s3-us-west-1.amazonaws.com", "us-west-1"),
         ("s3.dualstack.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
