@@ -16,6 +16,7 @@ from . import targets
 from .connection import Connection
 from .connection.connections import Connections
 from .connection.errors import ConnectionFailed, ForwardingForbidden
+from .connection.ssh import ssh_command
 from .facts import (
     BucketPath,
     ChosenPath,
@@ -60,7 +61,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How to ask. Timeouts in seconds; the other fields as the options of the same name.
 
     connections: the run's logins, shared with a user's own tests; environ: where the Elasticsearch login is looked up
-    ssh: what stands between "ssh" and the host in printed commands
     """
 
     connections: Connections
@@ -73,7 +73,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     read_only: bool = False
     es_url: str | None = None
     es_ca: Path | None = None
-    ssh: str = ""
     environ: Mapping[str, str] = msgspec.field(default_factory=lambda: os.environ)
 
 
@@ -133,6 +132,7 @@ class Asked:
         return NodeFacts(
             name=self.node.name,
             host=self.node.host,
+            ssh=ssh_command(self.node),
             login=self.login,
             view=self.view,
             dials=self.dials,

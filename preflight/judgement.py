@@ -34,7 +34,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Remedy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to do about a finding.
 
-    caution: first line where the facts do not prove the commands safe ("do not remove yet: role not proven on es-2 ...");
+    caution: first line where the facts do not prove the commands safe ("do not remove yet: role not proven on es-2");
     None means proven safe. commands are then the way to prove it, not the fix.
     advice: what no command here can do ("change the keys' source in configuration management")
     """

@@ -51,7 +51,6 @@ def run(
             complete=settings.complete,
             read_only=settings.read_only,
             insecure_host_keys=settings.insecure_host_keys,
-            ssh=settings.ssh,
             elasticsearch_login=gathering.login_kind(),
         ),
         nodes=tuple(asked.facts() for asked in gathering.asked),

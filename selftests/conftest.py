@@ -20,3 +20,7 @@ def clean_environment(monkeypatch):
     for name in list(os.environ):
         if name.startswith(("AWS_", "ES_PREFLIGHT_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "lab: brings the real lab up and breaks it; minutes long, root on Linux")

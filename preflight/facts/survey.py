@@ -28,6 +28,7 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     """All that is known of one given node.
 
     name: as the user gave it, unique in the run; host: where it was dialled
+    ssh: the command line that logs in there as this run did ("ssh -F FILE admin@10.0.0.1"), for printed commands
     process: None where no Elasticsearch process runs
     view: Unknown where its Elasticsearch could not be asked (no login, not running, refused)
     dials, paths, buckets: Unknown as a whole where the question could not be put
@@ -35,6 +36,7 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
 
     name: str
     host: str
+    ssh: str
     login: Login | Unknown
     system: System | Unknown
     install: Install | Unknown | None
@@ -53,7 +55,6 @@ class Options(Fact, frozen=True, kw_only=True):
     """The options of the run that judgement depends on, kept so that a recorded survey judges the same.
 
     reference: --reference, a node's name or None; complete: --complete; read_only: --read-only
-    ssh: what stands between "ssh" and the host in a printed command, e.g. "-F lab/ssh_config"
     elasticsearch_login: "api-key" | "user" | None: which login the run had; never its value
     """
 
@@ -61,7 +62,6 @@ class Options(Fact, frozen=True, kw_only=True):
     complete: bool = False
     read_only: bool = False
     insecure_host_keys: bool = False
-    ssh: str = ""
     elasticsearch_login: str | None = None
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +13,6 @@ from .run import Run
 
 if TYPE_CHECKING:
     from ..connection.connections import Connections
-    from ..inventory import Node
 
 FIXTURE = "_given_node"
 PLACEHOLDER = "no-node"
@@ -44,15 +42,6 @@ def refuse_none_by_id(run: Run, ids: Iterable[str]) -> None:
     """The same from the test ids that an xdist worker sends."""
     if run.usage and any(re.search(rf"\[(?:.*-)?{PLACEHOLDER}(?:-.*)?\]$", id) for id in ids):
         raise pytest.UsageError(run.usage)
-
-
-def printed_ssh(given: Sequence[Node]) -> str:
-    """What stands between "ssh" and the host in a command that we print: what all nodes have in common."""
-    words: list[str] = []
-    for flag, files in (("-F", {node.ssh_config for node in given}), ("-i", {node.identity_file for node in given})):
-        file = files.pop() if len(files) == 1 else None
-        words += [flag, file] if file else []
-    return shlex.join(words)
 
 
 def connections(run: Run) -> Connections:

@@ -97,7 +97,6 @@ def gather(run: Run, wanted: frozenset[str]) -> None:
             read_only=choices.read_only,
             es_url=choices.es_url,
             es_ca=choices.es_ca,
-            ssh=nodes.printed_ssh(run.nodes),
         )
         progress = Progress(run.config, len(run.names))
         try:

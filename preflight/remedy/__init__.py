@@ -4,7 +4,7 @@ Every command is complete: paths from the node's own installation, addresses fro
 the node is typed on the node; one for the controller on the machine that runs the suite.
 """
 
-from .asking import ask, restart, ssh
+from .asking import ask, restart
 from .keys import discovery_keys, forget_loaded_keys, prove_role, remove_static_keys
 from .network import look_at, open_ports, own_route, reach_bucket, upstream_route
 from .process import join, reach_host, start_elasticsearch
@@ -28,7 +28,6 @@ __all__ = [
     "remove_static_keys",
     "restart",
     "set_region",
-    "ssh",
     "start_elasticsearch",
     "upstream_route",
 ]

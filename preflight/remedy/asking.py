@@ -28,13 +28,7 @@ def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST") -> Com
         login = """printf 'header = "Authorization: ApiKey %s"\\n' "$ES_PREFLIGHT_API_KEY\""""
     else:
         login = """printf 'user = "%s:%s"\\n' "$ES_PREFLIGHT_USER" "$(cat "$ES_PREFLIGHT_PASSWORD_FILE")\""""
-    return Command(where=CONTROLLER, text=f"{login} | {ssh(survey, node)} {shlex.quote(remote)}")
-
-
-def ssh(survey: Survey, node: NodeFacts) -> str:
-    """ "ssh OPTIONS NODE" as this run logged in; OPTIONS are the caller's own text, already quoted."""
-    options = f" {survey.options.ssh}" if survey.options.ssh else ""
-    return f"ssh{options} {shlex.quote(node.name)}"
+    return Command(where=CONTROLLER, text=f"{login} | {node.ssh} {shlex.quote(remote)}")
 
 
 def _authority(node: NodeFacts) -> str | None:

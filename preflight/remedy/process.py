@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..facts import Config, Install, NodeFacts, Survey, Unknown
 from ..judgement import Command, Remedy
 from ..rules import region
-from .asking import CONTROLLER, ssh
+from .asking import CONTROLLER
 from .region import drop_removed_settings
 
 
@@ -43,6 +43,6 @@ def reach_host(survey: Survey, node: NodeFacts) -> Remedy:
     hint = node.login.remedy if isinstance(node.login, Unknown) else ""
     return Remedy(
         caution="until it answers, nothing on this node is known",
-        commands=(Command(where=CONTROLLER, text=f"{ssh(survey, node)} true"),),
+        commands=(Command(where=CONTROLLER, text=f"{node.ssh} true"),),
         advice=(hint,) if hint else (),
     )

@@ -82,7 +82,7 @@ def node_facts(name: str, number: int, names: list[str]) -> NodeFacts:
         for port in ("transport", "http")
     )  # fmt: skip
     return NodeFacts(
-        name=name, host=address,
+        name=name, host=address, ssh=f"ssh admin@{address}",
         login=Login(user="admin", sudo_user="root", carrier="paramiko", milliseconds=212.0, host_key="verified"),
         system=System(hostname=f"ip-198-18-0-{10 + number}", user="root", os="Debian GNU/Linux 12", kernel="6.1.0-18",
                       python="3.11.2", clock=STARTED, clock_offset=0.004),
@@ -255,7 +255,7 @@ def host_down(names: list[str] | None = None) -> Scene:
         "login", "system", "install", "process", "keystore", "config", "imds", "routing",
         "view", "dials", "paths", "buckets",
     )  # fmt: skip
-    dead = NodeFacts(name=down, host=node.host, **dict.fromkeys(sections, gone))  # type: ignore[arg-type]
+    dead = NodeFacts(name=down, host=node.host, ssh=node.ssh, **dict.fromkeys(sections, gone))  # type: ignore[arg-type]
     first, *others = scene.survey.nodes[:-1]
     dials = tuple(
         Dial(member=d.member, port=d.port, target=d.target, outcome="timeout", milliseconds=5000.0, tries=2)

@@ -136,6 +136,7 @@ def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
     return NodeFacts(
         name=name,
         host=own,
+        ssh=f"ssh -F lab/ssh_config {name}",
         login=Login(user="admin", sudo_user="root", carrier="paramiko", milliseconds=180.0, host_key="verified"),
         system=System(
             hostname="ip-" + own.replace(".", "-"),
@@ -283,7 +284,7 @@ def healthy(count: int = 3, *, version: str = "8.19.21", **options: Any) -> Surv
         version="0.1.0",
         started=STARTED,
         finished=STARTED + 4.2,
-        options=Options(ssh="-F lab/ssh_config", elasticsearch_login="user", **options),
+        options=Options(elasticsearch_login="user", **options),
         nodes=tuple(node(number, members) for number in range(1, count + 1)),
         clusters=(cluster,),
     )
