@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,11 +17,17 @@ import pytest
 from loopback_sshd import free_port, keygen, public
 
 from preflight.connection import errors
-from preflight.connection.identities import _load as load
-from preflight.connection.known_hosts import fingerprint
+from preflight.connection.known_hosts import fingerprint, known_keys
 from preflight.connection.ssh import connect, ssh_command
 
 USER = getpass.getuser()
+
+
+def ssh_folder() -> Path:
+    """The test's own ~/.ssh."""
+    folder = Path(os.environ["HOME"]) / ".ssh"
+    folder.mkdir(parents=True)
+    return folder
 
 
 @pytest.fixture
@@ -29,8 +36,9 @@ def agent(tmp_path, monkeypatch):
     path = tmp_path / "agent"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 3
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    with socket.socket(socket.AF_UNIX) as probe:
+        while probe.connect_ex(str(path)) and time.monotonic() < deadline:
+            time.sleep(0.01)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
     yield lambda key: subprocess.run(["ssh-add", "-q", key], check=True)
     process.terminate()
@@ -180,6 +188,7 @@ def test_hashed_names_further_files_and_the_bare_name_are_known(sshd, login):
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", sshd.known_hosts], check=True, capture_output=True)
     hashed = sshd.known_hosts.read_text()
     assert "127.0.0.1" not in hashed
+    assert known_keys(["other", f"[127.0.0.1]:{sshd.port + 1}"], [str(sshd.known_hosts)]) == []
     sshd.known_hosts.write_text(f"no key at all\n|1|x|y ssh-rsa ????\n{hashed}")
     login(sshd.node())
 
@@ -234,10 +243,12 @@ def test_nothing_to_offer_is_said(sshd, login):
 
 def test_a_password_from_the_hostspec_is_tried_once_and_never_shown(start_sshd, login):
     sshd = start_sshd("PasswordAuthentication yes")
+    keygen(ssh_folder() / "id_ed25519", "ed25519")
     node = sshd.node(identity_file=None, password="hunter2hunter2")
     with pytest.raises(errors.AuthenticationFailed, match=r"sshd refused a password") as caught:
         login(node)
     assert sshd.log.count("Failed password") == 1
+    assert "publickey" not in sshd.log, "a key nobody named may use up the tries sshd allows"
     assert "hunter2" not in f"{caught.value!r} {caught.value.remedy} {node!r} {node}"
 
 
@@ -277,12 +288,14 @@ def test_a_certificate_logs_in_and_an_expired_one_leaves_the_key(start_sshd, log
     assert "Accepted publickey for root from 127.0.0.1" in sshd.log.replace(USER, "root")
     assert "ED25519-CERT" in sshd.log
 
-    subprocess.run([*sign, "-V", "20200101:20200102", f"{sshd.key}.pub"], check=True)
-    load.cache_clear()
-    with pytest.raises(errors.AuthenticationFailed, match=r"refused .*id-cert.pub, .*id$"):
-        login(sshd.node())
+    old = sshd.folder / "old"
+    shutil.copy(sshd.key, old)
+    shutil.copy(f"{sshd.key}.pub", f"{old}.pub")
+    subprocess.run([*sign, "-V", "20200101:20200102", f"{old}.pub"], check=True)
+    with pytest.raises(errors.AuthenticationFailed, match=r"refused .*old-cert.pub, .*old$"):
+        login(sshd.node(identity_file=str(old)))
     sshd.authorized.write_text(keys)
-    login(sshd.node())
+    login(sshd.node(identity_file=str(old)))
 
 
 def test_the_agents_keys_log_in(sshd, login, agent):
@@ -330,10 +343,8 @@ def test_a_second_factor_is_named(start_sshd, login):
         login(sshd.node())
 
 
-def test_default_key_files_are_offered(sshd, login, monkeypatch):
-    home = Path(os.environ["HOME"])
-    (home / ".ssh").mkdir(parents=True)
-    sshd.key.rename(home / ".ssh/id_ed25519")
+def test_default_key_files_are_offered(sshd, login):
+    sshd.key.rename(ssh_folder() / "id_ed25519")
     login(sshd.node(identity_file=None))
 
 
@@ -355,12 +366,11 @@ def test_what_was_typed_beats_the_file(sshd, login):
 
 
 def test_the_home_directorys_file_is_read_where_none_is_named(sshd, login):
-    home = Path(os.environ["HOME"])
-    (home / ".ssh").mkdir(parents=True)
-    (home / ".ssh/config").write_text(
+    home = ssh_folder()
+    (home / "config").write_text(
         f"Host es-1\n  HostName 127.0.0.1\n  Port {sshd.port}\n  User {USER}\n  IdentityFile {sshd.key}\n"
     )
-    (home / ".ssh/known_hosts").write_text(sshd.known_hosts.read_text())
+    (home / "known_hosts").write_text(sshd.known_hosts.read_text())
     login(sshd.node(host="es-1", port=None, user=None, identity_file=None, ssh_config=None))
 
 

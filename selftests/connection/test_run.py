@@ -49,6 +49,16 @@ def test_much_output_on_both_sides_does_not_stand_still(sshd, login):
     assert (len(done.stdout), len(done.stderr)) == (3_000_004, 3_000_000)
 
 
+def test_a_short_command_waits_for_no_delayed_ack(sshd, login):
+    connection = login(sshd.node())
+    milliseconds = []
+    for _ in range(8):
+        started = time.monotonic()
+        connection.run("true")
+        milliseconds.append((time.monotonic() - started) * 1000)
+    assert min(milliseconds) < 30  # 44 without TCP_NODELAY
+
+
 def test_standard_input_is_closed_unless_given(sshd, login):
     connection = login(sshd.node())
     assert connection.run("cat", deadline=5).stdout == b""
