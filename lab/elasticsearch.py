@@ -21,7 +21,6 @@ from .certificates import Authority
 from .errors import LabError
 from .host import File, execute, is_on
 from .names import Node
-from .processes import last_words
 from .state import Lab
 
 GREEN_SECONDS = 180.0
@@ -95,7 +94,7 @@ def first_start(nodes: Sequence[Node]) -> None:
 
     def create_and_start(node: Node) -> None:
         execute(node, [KEYSTORE, "create"], timeout=120)
-        execute(node, ["systemctl", "start", "elasticsearch"], timeout=GREEN_SECONDS)
+        systemctl(node, "start")
 
     everywhere(nodes, create_and_start)
 
@@ -111,8 +110,18 @@ def everywhere(nodes: Sequence[Node], act: Callable[[Node], None]) -> None:
 
 
 def systemctl(node: Node, verb: str) -> None:
-    """start, stop or restart the node's Elasticsearch; returns when that is done."""
-    execute(node, ["systemctl", verb, "elasticsearch"], timeout=GREEN_SECONDS + 60)
+    """start, stop or restart the node's Elasticsearch; returns when that is done.
+
+    Raises LabError with what Elasticsearch said last where it does not start.
+    """
+    try:
+        execute(node, ["systemctl", verb, "elasticsearch"], timeout=GREEN_SECONDS + 60)
+    except LabError as error:
+        logs = f"/var/log/elasticsearch/stdout.log /var/log/elasticsearch/{names.CLUSTER}.log"
+        said = execute(
+            node, ["sh", "-c", f"grep -hE 'ERROR|FATAL|Exception|bootstrap check' {logs} | tail -n 5 | cut -c1-300"]
+        )
+        raise LabError(f"{error} Elasticsearch said: {' / '.join(said.splitlines()) or 'nothing'}") from None
 
 
 def is_running(node: Node) -> bool:
@@ -225,14 +234,6 @@ def require(lab: Lab) -> None:
     """Raise LabError where the lab has hosts alone."""
     if lab.version is None:
         raise LabError("this lab was brought up without Elasticsearch: `python -m lab down`, then `python -m lab up`")
-
-
-def log_tail(node: Node) -> str:
-    """The end of the node's Elasticsearch log, for the sentence that says why it does not start."""
-    try:
-        return execute(node, ["tail", "-n", "5", f"/var/log/elasticsearch/{names.CLUSTER}.log"])
-    except LabError:
-        return last_words(node.name)
 
 
 def _configuration(text: str) -> File:

@@ -91,10 +91,8 @@ def enter(node: Node, command: Sequence[str]) -> list[str]:
 
 def execute(node: Node, command: Sequence[str], *, stdin: str | None = None, timeout: float = 60) -> str:
     """Run a command as root inside the host; its standard output. Raises LabError where it fails or overruns."""
-    try:
-        return run(enter(node, command), stdin=stdin, timeout=timeout)
-    except LabError as error:
-        raise LabError(f"on {node.name}: {error}") from None
+    shown = f"`{' '.join(command)}` on {node.name}"
+    return run(enter(node, command), stdin=stdin, timeout=timeout, shown=shown)
 
 
 def call(node: Node, command: Sequence[str]) -> int:

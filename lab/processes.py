@@ -25,12 +25,21 @@ _running: set[subprocess.Popen[str]] = set()
 _aborted = False
 
 
-def run(argv: Sequence[str | Path], *, stdin: str | None = None, timeout: float = 60, check: bool = True) -> str:
+def run(
+    argv: Sequence[str | Path],
+    *,
+    stdin: str | None = None,
+    timeout: float = 60,
+    check: bool = True,
+    shown: str | None = None,
+) -> str:
     """Run a program to its end; its standard output.
 
-    timeout: seconds. Raises LabError with the last it said when it fails (unless check is off) or overruns.
+    timeout: seconds; shown: what to call it in errors, by default its command line.
+    Raises LabError with the last it said when it fails (unless check is off) or overruns.
     """
     command = [str(part) for part in argv]
+    shown = shown or f"`{' '.join(command)}`"
     with _lock:
         _refuse_after_abort()
         process = subprocess.Popen(
@@ -47,13 +56,13 @@ def run(argv: Sequence[str | Path], *, stdin: str | None = None, timeout: float 
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
-        raise LabError(f"`{' '.join(command)}` did not end within {timeout:.0f} s") from None
+        raise LabError(f"{shown} did not end within {timeout:.0f} s") from None
     finally:
         with _lock:
             _running.discard(process)
     if check and process.returncode != 0:
         said = " / ".join((err.strip() or out.strip() or f"exit status {process.returncode}").splitlines()[-3:])
-        raise LabError(f"`{' '.join(command)}` failed: {said}")
+        raise LabError(f"{shown} failed: {said}")
     return out
 
 
