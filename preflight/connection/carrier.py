@@ -17,6 +17,28 @@ from .errors import ConnectionFailed, ConnectionLost, ConnectRefused, ConnectTim
 from .ssh_config import Settings
 
 
+class _PromptSocket(socket.socket):
+    """A TCP connection that acknowledges at once and sends at once.
+
+    sshd leaves Nagle's algorithm on where there is no terminal, so that its second small packet waits for our
+    acknowledgement of the first, which Linux else delays by 40 ms: of the first command after a login always.
+    """
+
+    def __init__(self, family: int, kind: int, protocol: int) -> None:
+        super().__init__(family, kind, protocol)
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        data = super().recv(size, flags)
+        if _QUICKACK is not None:
+            with suppress(OSError):  # closed meanwhile
+                self.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)  # the kernel forgets it again
+        return data
+
+
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux only
+
+
 def dial(settings: Settings, deadline: float) -> socket.socket:
     """A TCP connection to the host, its addresses in turn. deadline: time.monotonic() to give up at.
 
@@ -35,7 +57,7 @@ def dial(settings: Settings, deadline: float) -> socket.socket:
         left = deadline - time.monotonic()
         if left <= 0:
             break
-        connection = socket.socket(family, kind, protocol)
+        connection = _PromptSocket(family, kind, protocol)
         try:
             connection.settimeout(left / (len(found) - len(failures)))
             if settings.bind_address:
@@ -45,8 +67,6 @@ def dial(settings: Settings, deadline: float) -> socket.socket:
             connection.close()
             failures.append(_failure(error, where))
         else:
-            # Without it every answer waits 40 ms for Nagle and the delayed ACK to agree.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return connection
     raise next((f for f in failures if isinstance(f, ConnectRefused)), failures[0] if failures else _silent(where))
 
