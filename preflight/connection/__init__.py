@@ -20,7 +20,10 @@ class Stream(Protocol):
     """A program running on the node, its standard input and output open."""
 
     def send(self, data: bytes) -> None:
-        """All of data to its standard input. Raises ConnectionLost."""
+        """All of data to its standard input.
+
+        Raises ConnectionLost, and CommandTimeout where the program leaves its input unread for 30 s.
+        """
 
     def receive(self, deadline: float) -> bytes:
         """Some bytes of its standard output, b"" at its end.
