@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -256,20 +255,16 @@ class Asked:
         if given:
             return authority(Path(given))
         config = self.sections["config"]
-        if self.connection is None or not isinstance(config, Config):
+        if self.session is None or not isinstance(config, Config):
             return None
         written = config.settings.get("xpack.security.http.ssl.certificate_authorities", "certs/http_ca.crt")
         first = written.strip("[]").split(",")[0].strip().strip("\"'")
-        command = f"cat {shlex.quote(str(Path(config.path).parent / first))}"
-        if self.node.sudo:
-            user = f"-u {shlex.quote(self.node.sudo_user)} " if self.node.sudo_user else ""
-            command = f"sudo -n {user}{command}"
+        limit = self.settings.command_timeout
         try:
-            done = self.connection.run(command, deadline=self.settings.command_timeout)
-        except ConnectionFailed:
-            return None
-        text = done.stdout.decode("ascii", "replace")
-        return text if done.exit_status == 0 and "BEGIN CERTIFICATE" in text and "PRIVATE KEY" not in text else None
+            answer = self.session.ask({"ask": "certificates", "file": first, "deadline": limit}, limit)
+        except (ConnectionFailed, ProbeFailed):
+            return None  # the controller's own trust store decides, and says so where it does not know the issuer
+        return str(answer["pem"])
 
     def try_the_paths(self, cluster: Cluster | None, dials: list[dict[str, str]], progress: Progress) -> None:
         """The second question; where Elasticsearch was restarted meanwhile, both questions once more."""
@@ -362,15 +357,16 @@ def _section(answer: Mapping[str, Any], name: str) -> Any:
     found = answer.get("sections", {}).get(name)
     if not isinstance(found, dict):
         return Unknown(reason=f"the probe gave no answer to section {name}")
-    if "unknown" in found:
-        return Unknown(reason=str(found["unknown"]), remedy=str(found.get("remedy", "")))
-    value = found.get("value")
-    if value is None and name in ("install", "process"):
+    if "unknown" not in found:
+        found = found.get("value")
+    if found is None and name in ("install", "process"):
         return None
-    return _converted(value, SECTIONS[name], name)
+    return _converted(found, SECTIONS[name], name)
 
 
 def _converted(value: object, kind: type[T], name: str) -> T | Unknown:
+    if isinstance(value, dict) and "unknown" in value:
+        return Unknown(reason=str(value["unknown"]), remedy=str(value.get("remedy", "")))
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

@@ -19,7 +19,7 @@ SHORTEST_HIDDEN = 6
 _QUOTE = r"(?:\\*[\"']|&#34;|&#39;|&quot;|&#x27;)"
 _NAME = (
     r"(?:secret(?:[_. -]?access)?(?:[_. -]?key)?|session[_. -]?token|security[_. -]?token|access[_. -]?token"
-    r"|api[_. -]?key|pass(?:word|wd|phrase)|token|credentials?)"
+    r"|api[_. -]?key|(?<!NO)pass(?:word|wd|phrase)|token|credentials?)"
 )
 _ASSIGNED = re.compile(
     rf"(?P<before>{_NAME}{_QUOTE}?\s*(?P<sign>=>|=|:)\s*(?P<open>{_QUOTE})?)(?P<value>[^\s\"'<>&;,\\)}}\]]+)",

@@ -19,6 +19,7 @@ from . import __version__, targets
 from .asked import NOT_WANTED, Asked, Progress, Settings, Wanted, authority
 from .facts import FORMAT, Cluster, Options, Survey, Unknown, Verification, View
 from .inventory import Node
+from .probe.program import program
 from .s3 import s3_repositories
 
 __all__ = ["Settings", "run"]
@@ -73,8 +74,7 @@ class _Gathering:
 
     def run(self) -> list[Cluster]:
         if self.wanted.cluster:
-            # The client's import takes as long as a login: let them overlap.
-            threading.Thread(target=_import_client, daemon=True).start()
+            threading.Thread(target=_get_ready, daemon=True).start()
         self._at_once({asked: self._first for asked in self.asked}, self.limit)  # noqa: C420 (typed keys)
         clusters = self._clusters() if self.wanted.cluster else []
         clusters = self._second(clusters)
@@ -223,7 +223,9 @@ def _is_master(view: View | Unknown) -> bool:
     return isinstance(view, View) and view.master_id == view.node_id
 
 
-def _import_client() -> None:
+def _get_ready() -> None:
+    """What takes as long as a login and is needed right after it: joining the probe, importing the client."""
+    program()
     from . import elastic  # noqa: F401
 
 

@@ -180,6 +180,7 @@ def test_masks(text, masked):
         "IMDSv2 token: refused after 3 ms",
         "secret_key: set in the keystore",
         "ASIA-PACIFIC and AKIA alone",
+        "a sudoers line on that node: admin ALL=(root) NOPASSWD: /usr/bin/python3",
     ],
 )
 def test_leaves_our_own_words_alone(text):

@@ -8,6 +8,7 @@ import threading
 import time
 
 from .base import CHILDREN, STARTING, Deadline, Once, Unseen, stop, user_name
+from .certificates import certificates
 from .config import config
 from .imds import Metadata, imds
 from .install import find_place, install
@@ -107,6 +108,8 @@ class Program(object):
             return {"sections": {name: wrapped(result) for name, result in done.items()}}
         if ask == "paths":
             return paths(message, look)
+        if ask == "certificates":
+            return certificates(message, look)
         if ask == "relay":
             self.relays[message["id"]].connect(message["host"], message["port"], look.deadline.left())
             return {}
