@@ -12,8 +12,20 @@ Severity = Literal["critical", "high", "medium", "warning"]
 """critical: snapshots fail or will; high: one node is about to differ; medium: worth mending; warning: worth a look."""
 
 Need = Literal[
-    "login", "system", "install", "process", "keystore", "config", "imds", "routing",
-    "view", "cluster", "verify", "dials", "paths", "buckets",
+    "login",
+    "system",
+    "install",
+    "process",
+    "keystore",
+    "config",
+    "imds",
+    "routing",
+    "view",
+    "cluster",
+    "verify",
+    "dials",
+    "paths",
+    "buckets",
 ]
 """What a check reads of the survey; only what the selected checks need is gathered."""
 
@@ -36,9 +48,7 @@ REGISTRY: dict[str, Check] = {}
 """Every imported check by its id."""
 
 
-def check(
-    id: str, *, severity: Severity, needs: tuple[Need, ...], writes: str | None = None
-) -> Callable[[F], F]:
+def check(id: str, *, severity: Severity, needs: tuple[Need, ...], writes: str | None = None) -> Callable[[F], F]:
     """Register a test function as a check and return it unchanged but for its mark.
 
     needs: sections it reads; writes: what it makes the cluster write, None for nothing.
