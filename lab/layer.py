@@ -155,7 +155,9 @@ def _hide(java_home: Path | None) -> None:
                 above.mkdir()
                 shutil.copystat(below, above)
             os.setxattr(above, "trusted.overlay.opaque", b"y")
+    # What the machine's own sshd and sudo say must not hold for the hosts.
     _whiteouts(Path("/etc/ssh").glob("ssh_host_*"))
+    _whiteouts(Path("/etc/ssh/sshd_config.d").glob("*"))
     _whiteouts([names.STATE, *Path("/etc/sudoers.d").glob("[!.]*")], keep={"admin", "README"})
 
 

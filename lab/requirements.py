@@ -50,6 +50,8 @@ def check(*, elasticsearch: bool) -> None:
     if missing:
         packages = sorted({name for package in missing.values() for name in package.split()})
         raise LabError(f"missing: {', '.join(missing)}: `apt-get install -y {' '.join(packages)}`")
+    if elasticsearch and Path("/etc/elasticsearch").exists():
+        raise LabError("this machine has an Elasticsearch of its own, which lab hosts would see: use another machine")
     if "\toverlay" not in Path("/proc/filesystems").read_text():
         raise LabError("this kernel has no overlay file system, of which lab hosts are made: `modprobe overlay`")
 
