@@ -100,8 +100,8 @@ def break_(lab: Lab, name: str, node_name: str) -> None:
         elasticsearch.require(lab)
     if fault.needs_peers and len(lab.nodes) < 2:
         raise LabError(f"{name} needs a peer: this lab has one node, `up --nodes 3` has three")
-    if not host.is_on(victim):
-        raise LabError(f"{victim.name} is off: `python -m lab heal` boots it")
+    if victim not in expected_members(lab):
+        raise LabError(f"{victim.name} is already out of the cluster: `python -m lab heal` brings it back")
     was_master = lab.version is not None and fault.restarts and elasticsearch.master(expected_members(lab)) == victim
     say(f"{name} on {victim.name}: {fault.what}")
     # Remembered first: an interrupted break is mended like a finished one.

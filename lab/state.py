@@ -23,7 +23,7 @@ class Lab:
     """The lab that is up, or was being brought up.
 
     version: Elasticsearch's, None for hosts alone; complete: `up` came to its end
-    broken: [fault, node name, what its break left to know] in the order they were broken
+    broken: (fault, node name) in the order they were broken
     """
 
     count: int
@@ -47,8 +47,10 @@ class Lab:
         names.RECORD.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
     def describe(self) -> str:
-        what = "hosts without Elasticsearch" if self.version is None else f"nodes, Elasticsearch {self.version}"
-        return f"{self.count} {what}"
+        plural = "" if self.count == 1 else "s"
+        if self.version is None:
+            return f"{self.count} host{plural} without Elasticsearch"
+        return f"{self.count} node{plural}, Elasticsearch {self.version}"
 
 
 def load() -> Lab | None:
