@@ -16,7 +16,7 @@ from preflight.facts import load
 def run(nodes, settings, needs, progress=print, cancelled=None):
     progress("es-1: surveyed")
     with Path("asked.jsonl").open("a") as file:
-        names = ("reference", "complete", "read_only", "es_url", "ssh")
+        names = ("reference", "complete", "read_only", "es_url")
         options = {name: str(getattr(settings, name)) for name in names}
         file.write(json.dumps({"nodes": [n.name for n in nodes], "needs": sorted(needs), **options}) + "\\n")
     return load(Path("facts.json").read_bytes())
@@ -85,16 +85,11 @@ def test_not_at_all_where_no_test_reads_it(asked, args):
     assert asked(*args) == []
 
 
-def test_options_reach_the_survey(asked, project):
-    config = project.path / "ssh config"
-    config.write_text("")
-    (survey,) = asked(
-        "--reference=es-2", "--complete", "--read-only", "--es-url=https://es-1:9200", f"--ssh-extra-args=-F '{config}'"
-    )
+def test_options_reach_the_survey(asked):
+    (survey,) = asked("--reference=es-2", "--complete", "--read-only", "--es-url=https://es-1:9200")
     assert survey["reference"] == "es-2"
     assert survey["complete"] == survey["read_only"] == "True"
     assert survey["es_url"] == "https://es-1:9200"
-    assert survey["ssh"] == f"-F '{config}'"
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(asked):

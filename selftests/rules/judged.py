@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
+import functools
+import importlib.util
 import inspect
-import sys
 from pathlib import Path
+from types import ModuleType
 
 from preflight.check import REGISTRY, Check
 from preflight.facts import CouldNotCheck, Survey
@@ -15,13 +16,19 @@ from preflight.outcomes import Outcome
 TESTS = Path(__file__).parents[2] / "tests"
 
 
+@functools.cache
+def _module(path: Path) -> ModuleType:
+    """A file of tests/, under a name that no selftest has."""
+    spec = importlib.util.spec_from_file_location(f"checks.{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def checks() -> dict[str, tuple[Check, object]]:
     """Every check of tests/ with its function, by id."""
-    sys.path.insert(0, str(TESTS))
-    try:
-        modules = [importlib.import_module(path.stem) for path in sorted(TESTS.glob("test_*.py"))]
-    finally:
-        sys.path.remove(str(TESTS))
+    modules = [_module(path) for path in sorted(TESTS.glob("test_*.py"))]
     functions = {f"{m.__name__}.{name}": value for m in modules for name, value in vars(m).items() if callable(value)}
     return {id: (check, functions[check.function]) for id, check in REGISTRY.items() if check.function in functions}
 
