@@ -79,7 +79,7 @@ def _break(options: argparse.Namespace) -> None:
 
 def _heal(options: argparse.Namespace) -> None:
     with state.lock():
-        faults.heal(state.require())
+        faults.heal(state.require(), options.fault)
 
 
 def _faults(options: argparse.Namespace) -> None:
@@ -118,9 +118,9 @@ def _parser() -> argparse.ArgumentParser:
     breaking.add_argument("fault", metavar="FAULT")
     breaking.add_argument("node", metavar="NODE")
     breaking.set_defaults(act=_break)
-    commands.add_parser("heal", help="mend everything broken and wait until the cluster is green").set_defaults(
-        act=_heal
-    )
+    healing = commands.add_parser("heal", help="mend everything broken, or one fault, and wait for the cluster")
+    healing.add_argument("fault", metavar="FAULT", nargs="?", default=None)
+    healing.set_defaults(act=_heal)
     commands.add_parser("faults", help="what can be broken, a line each").set_defaults(act=_faults)
     return parser
 

@@ -25,6 +25,7 @@ from .state import Lab
 
 GREEN_SECONDS = 180.0
 KEYSTORE = "/usr/share/elasticsearch/bin/elasticsearch-keystore"
+KEYSTORE_FILE = "/etc/elasticsearch/elasticsearch.keystore"
 CERTS = "/etc/elasticsearch/certs"
 HTTP_CA = names.CERTIFICATES / "elasticsearch-ca.crt"
 

@@ -84,7 +84,11 @@ def expected(
 
 def expected_members(lab: Lab) -> tuple[Node, ...]:
     """The nodes that form the cluster with everything broken that is broken."""
-    gone = {node for fault, node in lab.broken if FAULTS[fault].leaves}
+    return _members_without(lab, lab.broken)
+
+
+def _members_without(lab: Lab, broken: Iterable[tuple[str, str]]) -> tuple[Node, ...]:
+    gone = {node for fault, node in broken if FAULTS[fault].leaves}
     return tuple(node for node in lab.nodes if node.name not in gone)
 
 
@@ -117,21 +121,29 @@ def break_(lab: Lab, name: str, node_name: str) -> None:
     say("broken")
 
 
-def heal(lab: Lab) -> None:
-    """Mend everything that is broken and wait until the cluster is green and its repository verified."""
-    if not lab.broken:
-        say("nothing is broken")
+def heal(lab: Lab, only: str | None = None) -> None:
+    """Mend what is broken and wait for the cluster; once nothing is broken, for its repository too.
+
+    only: the one fault to mend, on every node it was broken on
+    """
+    if only is not None and only not in FAULTS:
+        raise LabError(f"no fault {only!r}: choose from {', '.join(FAULTS)}")
+    mending = [entry for entry in lab.broken if only in (None, entry[0])]
+    if not mending:
+        say("nothing is broken" if only is None else f"{only} is not broken")
         return
     # Hosts and processes first: the others' mending may need them running.
-    for name, node_name in sorted(lab.broken, key=lambda entry: not FAULTS[entry[0]].leaves):
+    for name, node_name in sorted(mending, key=lambda entry: not FAULTS[entry[0]].leaves):
         say(f"mending {name} on {node_name}")
         FAULTS[name].heal(lab, lab.node(node_name))
+    left = [entry for entry in lab.broken if entry not in mending]
     if lab.version is not None:
-        elasticsearch.wait_for_members(lab.nodes)
-        elasticsearch.wait_for_repository(lab.nodes)
-    lab.broken.clear()
+        elasticsearch.wait_for_members(_members_without(lab, left))
+        if not left:
+            elasticsearch.wait_for_repository(lab.nodes)
+    lab.broken[:] = left
     lab.save()
-    say("healthy")
+    say("still broken: " + ", ".join(f"{name} on {node}" for name, node in left) if left else "healthy")
 
 
 def _restart(lab: Lab, victim: Node) -> None:
@@ -152,6 +164,7 @@ def _remove_stale_key(lab: Lab, victim: Node) -> None:
     if left:
         # A person who followed the printed fix has removed them already.
         host.execute(victim, [elasticsearch.KEYSTORE, "remove", *left])
+    host.execute(victim, ["sh", "-c", f"rm -f {elasticsearch.KEYSTORE_FILE}.before-preflight-*"])
     _restart(lab, victim)
 
 

@@ -35,6 +35,8 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         "also remove them from what put them there (configuration management, image, start script), or they come back",
         f"to undo: {_as_root(node)}cp -p {shlex.quote(_backup(survey, node))} {shlex.quote(_keystore_path(node))}, "
         "then reload again",
+        "once _verify passes, delete the copy, which holds the keys: "
+        f"{_as_root(node)}rm {shlex.quote(_backup(survey, node))}",
     ]
     if isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
         reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
