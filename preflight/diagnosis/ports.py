@@ -58,7 +58,7 @@ def blocked(scene: Scene, explained: set[Pair]) -> list[Cause]:
             if (check, node.name) not in explained
             for cut in _cuts(scene, node, port)
         ]
-        for group, title in _grouped(scene, cuts, port):
+        for group, title, ends in _grouped(scene, cuts, port):
             sources = list(dict.fromkeys(cut.source for cut in group))
             explains = scene.troubled((check, source) for source in sources)
             if explains:
@@ -66,7 +66,7 @@ def blocked(scene: Scene, explained: set[Pair]) -> list[Cause]:
                     Cause(
                         id="port-blocked",
                         title=title,
-                        nodes=tuple(sources),
+                        nodes=ends,
                         evidence=tuple(f"{cut.source} to {ports.words(scene.survey, cut.dial)}" for cut in group),
                         confidence="likely",
                         explains=explains,
@@ -81,23 +81,26 @@ def _kinds(group: list[Cut]) -> tuple[Dial, ...]:
     return tuple({cut.dial.outcome: cut.dial for cut in reversed(group)}.values())
 
 
-def _grouped(scene: Scene, cuts: list[Cut], port: ports.Port) -> list[tuple[list[Cut], str]]:
-    groups: list[tuple[list[Cut], str]] = []
+def _grouped(scene: Scene, cuts: list[Cut], port: ports.Port) -> list[tuple[list[Cut], str, tuple[str, ...]]]:
+    """Failed dials that have one cause, its title, and the nodes it lies between: one end where all point at it."""
+    groups: list[tuple[list[Cut], str, tuple[str, ...]]] = []
     left = list(cuts)
     for source in dict.fromkeys(cut.source for cut in cuts):
         own = [cut for cut in left if cut.source == source]
         if len(own) > 1 and len(own) == _dialled(scene, source, port):
-            groups.append((own, f"{source} opens no other member's {port}: its own outgoing traffic is cut off"))
+            title = f"{source} opens no other member's {port}: its own outgoing traffic is cut off"
+            groups.append((own, title, (source,)))
             left = [cut for cut in left if cut.source != source]
     for target in dict.fromkeys(cut.dial.target for cut in left):
         group = [cut for cut in left if cut.dial.target == target]
         name = members.title(scene.survey, group[0].dial.member)
+        sources = [cut.source for cut in group]
         how = members.listed(sorted({_how(cut.dial.outcome) for cut in group}))
         if len(group) > 1 and len(group) == _diallers(scene, target, port):
-            title = f"no node opens {port} {target} of {name}: {how}"
+            groups.append((group, f"no node opens {port} {target} of {name}: {how}", (name,)))
         else:
-            title = f"{members.listed([cut.source for cut in group])} cannot open {port} {target} of {name}: {how}"
-        groups.append((group, title))
+            title = f"{members.listed(sources)} cannot open {port} {target} of {name}: {how}"
+            groups.append((group, title, (*sources, name)))
     return groups
 
 
