@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -91,11 +92,9 @@ class Wanted(msgspec.Struct, frozen=True):
         cluster = bool(needs & {"view", "cluster", "verify", "dials", "paths", "buckets"})
         sections = {"system", "install", "process"} | (needs & set(SECTIONS))
         if cluster:
-            sections.add("config")
+            sections |= {"config", "routing"}
         if "buckets" in needs:
             sections.add("imds")
-        if "paths" in needs:
-            sections.add("routing")
         return cls(
             sections=tuple(sorted(sections)),
             cluster=cluster,
@@ -223,15 +222,10 @@ class Asked:
         login = self.credentials()
         if isinstance(login, Unknown):
             return login
-        carrier = None
-        if self.node.es_url:
-            urls = [self.node.es_url]
-        else:
-            host, port, schemes = targets.http(process, config)
-            urls = [targets.url(scheme, host, port) for scheme in schemes]
-            carrier = _Carrier(self, host, port)
-        refused = Unknown(reason="Elasticsearch was not asked")
+        refused: Unknown | None = None
+        urls = [self.node.es_url] if self.node.es_url else targets.http(process, config, self.sections["routing"])
         for url in urls:
+            carrier = None if self.node.es_url else _Carrier(self, url)
             try:
                 api = elastic.Api(
                     url,
@@ -243,11 +237,13 @@ class Asked:
                 )
                 view = api.view("direct")
             except elastic.Refused as error:
-                refused = error.unknown()
+                # What answered and refused says more than an address where nothing listens.
+                if refused is None or "no connection" in refused.reason:
+                    refused = error.unknown()
                 continue
             self.api = api
             return msgspec.structs.replace(view, carrier=carrier.used) if carrier else view
-        return refused
+        return refused or Unknown(reason="Elasticsearch was not asked")
 
     def _authority(self) -> str | None:
         """PEM text of the CA for the node's HTTP certificate: the given file, else the one its configuration names."""
@@ -324,8 +320,9 @@ class Asked:
 class _Carrier:
     """Dials the node's HTTP address: a channel of the SSH login, or through the probe where sshd forbids forwarding."""
 
-    def __init__(self, asked: Asked, host: str, port: int) -> None:
-        self.asked, self.host, self.port = asked, host, port
+    def __init__(self, asked: Asked, url: str) -> None:
+        split = urlsplit(url)
+        self.asked, self.host, self.port = asked, split.hostname or "", split.port or 0
         self.used = "direct-tcpip"
 
     def __call__(self, limit: float) -> socket.socket:

@@ -15,10 +15,11 @@ DEFAULT_PORTS = {"transport": 9300, "http": 9200}
 """Elasticsearch's defaults; the next 99 are tried by Elasticsearch itself where one is taken."""
 
 
-def http(process: object, config: object) -> tuple[str, int, list[str]]:
-    """Host and port of the node's own HTTP as seen on the node, and the schemes to try.
+def http(process: object, config: object, routing: object) -> list[str]:
+    """URLs to ask the node's own Elasticsearch at, as seen on the node, likeliest first.
 
-    Its listener decides; where none can be seen, loopback and http.port or 9200.
+    Its listener decides; where none can be seen, loopback and then the host's own addresses, at http.port or 9200.
+    https before http, unless the configuration says which.
     """
     settings = config.settings if isinstance(config, Config) else {}
     listeners = process.listeners if isinstance(process, Process) else ()
@@ -26,18 +27,20 @@ def http(process: object, config: object) -> tuple[str, int, list[str]]:
     first = DEFAULT_PORTS["http"]
     ports = [int(written)] if written.isdigit() else range(first, first + 100)
     found = next((x for x in listeners if _port(x) in ports), None)
-    host, port = "127.0.0.1", ports[0]
     if found:
-        port = _port(found)
-        if not _wildcard(found):
-            host = _host(found)
+        hosts = ["127.0.0.1" if _wildcard(found) else _host(found)]
+    else:
+        own = routing.addresses if isinstance(routing, Routing) else ()
+        hosts = ["127.0.0.1", *(address.address for address in own if address.scope == "global")]
     enabled = settings.get("xpack.security.http.ssl.enabled", "").lower()
-    return host, port, {"true": ["https"], "false": ["http"]}.get(enabled, ["https", "http"])
-
-
-def url(scheme: str, host: str, port: int) -> str:
-    """The URL, an IPv6 address in brackets."""
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    schemes = {"true": ("https",), "false": ("http",)}.get(enabled, ("https", "http"))
+    port = _port(found) if found else ports[0]
+    return [
+        f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        for host in hosts
+        if host != IMDS
+        for scheme in schemes
+    ]
 
 
 def members(cluster: Cluster, own: str | None) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from surveys import healthy, node_id
 
 from preflight import targets
-from preflight.facts import Config, Repository
+from preflight.facts import Config, Repository, Unknown
 
 
 def test_every_other_members_published_ports_are_dialled():
@@ -35,17 +35,30 @@ def test_without_a_cluster_what_the_others_listen_on_is_assumed():
 @pytest.mark.parametrize(
     ("listeners", "settings", "expected"),
     [
-        (("198.18.0.11:9200", "198.18.0.11:9300"), {}, ("198.18.0.11", 9200, ["https", "http"])),
-        (("0.0.0.0:9201",), {"xpack.security.http.ssl.enabled": "true"}, ("127.0.0.1", 9201, ["https"])),
-        (("[::]:9200",), {"xpack.security.http.ssl.enabled": "false"}, ("127.0.0.1", 9200, ["http"])),
-        (("10.0.0.1:19200", "10.0.0.1:9200"), {"http.port": "19200"}, ("10.0.0.1", 19200, ["https", "http"])),
-        ((), {}, ("127.0.0.1", 9200, ["https", "http"])),
+        (("198.18.0.11:9200", "198.18.0.11:9300"), {}, ["https://198.18.0.11:9200", "http://198.18.0.11:9200"]),
+        (("0.0.0.0:9201",), {"xpack.security.http.ssl.enabled": "true"}, ["https://127.0.0.1:9201"]),
+        (("[fd00::1]:9200",), {"xpack.security.http.ssl.enabled": "false"}, ["http://[fd00::1]:9200"]),
+        (
+            ("10.0.0.1:9200", "10.0.0.1:19200"),
+            {"http.port": "19200"},
+            ["https://10.0.0.1:19200", "http://10.0.0.1:19200"],
+        ),
+        (("127.0.0.1:9200",), {"xpack.security.http.ssl.enabled": "true"}, ["https://127.0.0.1:9200"]),
     ],
 )
 def test_where_a_nodes_own_http_is_asked(listeners, settings, expected):
     process = replace(healthy().nodes[0].process, listeners=listeners)
     config = Config(path="/etc/elasticsearch/elasticsearch.yml", modified=0.0, settings=settings, names=())
-    assert targets.http(process, config) == expected
+    assert targets.http(process, config, healthy().nodes[0].routing) == expected
+
+
+def test_where_no_listener_can_be_seen_loopback_and_then_the_hosts_addresses_are_tried():
+    assert targets.http(Unknown(reason="no sudo"), Unknown(reason="no sudo"), healthy().nodes[0].routing) == [
+        "https://127.0.0.1:9200",
+        "http://127.0.0.1:9200",
+        "https://198.18.0.11:9200",
+        "http://198.18.0.11:9200",
+    ]
 
 
 def test_the_roles_credentials_are_for_aws_alone():

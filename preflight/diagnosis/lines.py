@@ -66,7 +66,10 @@ def _repositories(survey: Survey, node: NodeFacts) -> tuple[Repository, ...] | N
 
 
 def _safe(survey: Survey, node: NodeFacts) -> str:
-    found = keystore.client_keys(survey, node)
+    try:
+        found = keystore.client_keys(survey, node)
+    except CouldNotCheck:
+        return ""  # "static keys unknown" has said it
     if not found:
         return ""
     proven = all(role.unproven(node, keys.repositories) is None for keys in found)
