@@ -9,7 +9,7 @@ from urllib.parse import quote
 from ..facts import Install, Keystore, NodeFacts, Survey, View
 from ..judgement import Command, Remedy
 from ..rules import keystore, members, role
-from .asking import ask, restart, stamp
+from .asking import ask, refused_certificate, restart, stamp
 
 
 def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
@@ -42,10 +42,10 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
         commands.append(ask(survey, node, reload))
         commands.extend(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories)
-        advice.insert(
-            0,
+        advice[:0] = (
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. "
             f"Restarting does the same: {restart(node)}",
+            *refused_certificate(node),
         )
     else:
         commands.append(Command(where=node.name, text=restart(node)))
@@ -125,6 +125,7 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts, outside: list[str]) -> R
         advice=(
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. "
             f"Restarting does the same: {restart(node)}",
+            *refused_certificate(node),
         ),
     )
 
@@ -132,11 +133,12 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts, outside: list[str]) -> R
 def prove_role(survey: Survey, node: NodeFacts) -> tuple[Command, ...]:
     """What shows which role the node has, without printing a credential."""
     base = "http://169.254.169.254/latest"
-    token = f"$(curl -sS -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {base}/api/token)"
+    curl = "curl -sS -m 5 --noproxy '*'"
+    token = f"$({curl} -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {base}/api/token)"
     return (
         Command(
             where=node.name,
-            text=f'curl -sS -m 5 -H "X-aws-ec2-metadata-token: {token}" {base}/meta-data/iam/security-credentials/',
+            text=f'{curl} -H "X-aws-ec2-metadata-token: {token}" {base}/meta-data/iam/security-credentials/',
         ),
     )
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import http.server
+import os
 import shlex
 import subprocess
+import threading
 
 import pytest
 import surveys
@@ -12,6 +16,7 @@ from surveys import healthy, stale_keys, with_cluster, with_node
 
 from preflight import remedy
 from preflight.facts import Keystore, Repository, SignedList, Unknown
+from preflight.remedy.asking import ask
 
 
 def keys(survey, name="es-2"):
@@ -26,8 +31,11 @@ def test_the_fix_to_the_letter():
     """Copy aside, one removal naming the whole pair, reload of this node alone, then `_verify`."""
     mend = keys(stale_keys(healthy(), "es-2"))
     keystore = "/etc/elasticsearch/elasticsearch.keystore"
-    login = """printf 'user = "%s:%s"\\n' "$ES_PREFLIGHT_USER" "$(cat "$ES_PREFLIGHT_PASSWORD_FILE")\""""
-    curl = "sudo curl -sS -K - --cacert /etc/elasticsearch/certs/ca.crt -X POST https://198.18.0.12:9200"
+    login = (
+        """printf '%s:%s\\n' "$ES_PREFLIGHT_USER" "$(cat "$ES_PREFLIGHT_PASSWORD_FILE")" """
+        """| sed 's/[\\\\"]/\\\\&/g; s/^/user = "/; s/$/"/'"""
+    )
+    curl = "sudo curl -sS -K - --noproxy 198.18.0.12 --cacert /etc/elasticsearch/certs/ca.crt -X POST https://198.18.0.12:9200"
 
     assert mend.caution is None
     assert [(c.where, c.text) for c in mend.commands] == [
@@ -118,6 +126,71 @@ def test_an_api_key_is_never_in_a_command_line():
     assert texts(keys(survey))[2].startswith(
         """printf 'header = "Authorization: ApiKey %s"\\n' "$ES_PREFLIGHT_API_KEY" | ssh """
     )
+
+
+class Listening(http.server.BaseHTTPRequestHandler):
+    """Keeps what it was asked with."""
+
+    def do_POST(self):
+        self.server.asked.append((self.path, self.headers["Authorization"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args):
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def listening():
+    with http.server.HTTPServer(("127.0.0.1", 0), Listening) as server:
+        server.asked = []
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "password", ["plain", 'a"b', "a\\b", 'end\\"', "%s%d", "$HOME `x`", "a:b c#d", "it's", "schlüssel", "\\n\\t"]
+)
+def test_any_password_reaches_elasticsearch_as_it_is(password, tmp_path, listening):
+    """The printed command, really run: curl decodes what stands between quotes in its configuration."""
+    (tmp_path / "password").write_text(f"{password}\n", encoding="utf-8")
+    sudo = tmp_path / "sudo"
+    sudo.write_text('#!/bin/sh\nexec "$@"\n')
+    sudo.chmod(0o755)
+    node = healthy().node("es-2")
+    url = f"http://127.0.0.1:{listening.server_port}"
+    # Instead of ssh: what the other side would hand to a shell is handed to one here.
+    survey = with_node(healthy(), "es-2", ssh="sh -c", view=replace(node.view, url=url))
+    text = ask(survey, survey.node("es-2"), "_snapshot/s3_backup/_verify").text
+    login = {"ES_PREFLIGHT_USER": 'pre"flight', "ES_PREFLIGHT_PASSWORD_FILE": str(tmp_path / "password")}
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    proxy = {"http_proxy": "http://127.0.0.1:1"}
+    subprocess.run(["bash", "-c", text], check=True, timeout=10, env={"PATH": path, **proxy, **login})
+
+    expected = base64.b64encode(f'pre"flight:{password}'.encode()).decode()
+    assert listening.asked == [("/_snapshot/s3_backup/_verify", f"Basic {expected}")]
+
+
+@pytest.mark.parametrize(
+    ("url", "carrier", "said"),
+    [
+        ("https://198.18.0.12:9200", "probe", ("--cacert", "-k")),
+        ("https://es.example.net", "direct", ("--cacert",)),
+        ("http://198.18.0.12:9200", "probe", ()),
+    ],
+)
+def test_a_certificate_without_the_address_is_told_of(url, carrier, said):
+    """The suite checks the chain alone inside its own SSH session; curl wants the name as well."""
+    survey = stale_keys(healthy(), "es-2")
+    view = replace(survey.node("es-2").view, url=url, carrier=carrier)
+    lines = [line for line in keys(with_node(survey, "es-2", view=view)).advice if "curl error 60" in line]
+
+    assert len(lines) == bool(said)
+    assert tuple(word for word in ("--cacert", "-k") if any(word in line for line in lines)) == said
 
 
 def test_without_a_login_the_node_is_restarted_instead():
