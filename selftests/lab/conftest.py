@@ -7,16 +7,18 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab import faults, lifecycle, names, state
+from suite_run import run_lab
+
+from lab import state
 
 
 @pytest.fixture(scope="session")
 def lab():
     """The default lab, whole and unbroken. One that was up before stays up, mended."""
     mine = state.load() is None
-    lifecycle.up(3, names.ES_VERSION)
-    with state.lock():
-        faults.heal(state.require())
+    # By commands, as everybody does: what `up` starts outlives the process that started it.
+    run_lab("up")
+    run_lab("heal")
     yield state.require()
     if mine:
-        lifecycle.down()
+        run_lab("down")
