@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from .. import remedy, versions
-from ..facts import CouldNotCheck, Imds, Keystore, NodeFacts, Process, Unknown, known
+from ..facts import CouldNotCheck, Imds, Keystore, NodeFacts, Process, Repository, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import keystore, members, path, refusals, region, repository, role, routes
 from . import ports
@@ -134,8 +134,8 @@ def _no_role(scene: Scene, node: NodeFacts) -> Found | None:
     )
 
 
-def _sentences(scene: Scene, node: NodeFacts, kind: str) -> tuple[str, ...]:
-    failures = scene.failures(node)
+def _sentences(scene: Scene, node: NodeFacts, kind: str, only: tuple[Repository, ...] | None = None) -> tuple[str, ...]:
+    failures = scene.failures(node, only)
     found = [f.sentence for f in failures if (m := refusals.of(f)) is not None and m.kind == kind]
     return tuple(f"_verify on {node.name}: {sentence}" for sentence in found[:1])
 
@@ -150,7 +150,7 @@ def _stale_keys(scene: Scene, node: NodeFacts) -> Found | None:
         title="{nodes}: stale static keys in the keystore win over the instance role, and S3 refuses them",
         evidence=(
             f"{node.name}: {members.listed(names)} in {known(node.keystore).path}",
-            *_sentences(scene, node, "key refused"),
+            f"_verify on {node.name}: {refused[0].refusal}",
             *((meaning.words,) if meaning else ()),
             _proof(node, refused),
         ),
@@ -161,15 +161,17 @@ def _stale_keys(scene: Scene, node: NodeFacts) -> Found | None:
 
 
 def _proof(node: NodeFacts, found: list[keystore.ClientKeys]) -> str:
-    why = next((w for w in (role.unproven(node, keys.repositories) for keys in found) if w), None)
-    if why is None:
-        return f"{node.name}: S3 accepts this node's role, so the keys are not needed"
-    return f"{node.name}: its role is not proven: {why}"
+    why = next((w for w in (keystore.needed_still(node, keys) for keys in found) if w), None)
+    if why is not None:
+        return why
+    if not any(keys.repositories for keys in found):
+        return f"{node.name}: nothing on this node signs with them"
+    return f"{node.name}: S3 accepts a list signed with this node's role, so the keys are not needed"
 
 
 def _loaded_keys(scene: Scene, node: NodeFacts) -> Found | None:
     """S3 refuses a key although the keystore holds none: the process has it from elsewhere, or from before."""
-    sentences = _sentences(scene, node, "key refused")
+    sentences = _sentences(scene, node, "key refused", role.repositories(scene.survey, node))
     if not sentences or keystore.client_keys(scene.survey, node):
         return None
     process, file = node.process, node.keystore
@@ -211,7 +213,9 @@ def _keys_present(scene: Scene, node: NodeFacts) -> Found | None:
         return None
     names = [name for keys in waiting for name in keys.settings]
     return Found(
-        title="{nodes}: static keys in the keystore; they win over the instance role until the day they are rotated",
+        title="{nodes}: static keys in the keystore; they win over the instance role until the day they are rotated"
+        if any(keys.repositories is None or keys.repositories for keys in waiting)
+        else "{nodes}: static keys in the keystore that nothing signs with today",
         evidence=(
             f"{node.name}: {members.listed(names)}: {keystore.state(waiting[0])}",
             _proof(node, waiting),

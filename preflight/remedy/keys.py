@@ -18,10 +18,19 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
     The commands are the fix only where S3 accepted this node's role for every repository that uses the clients.
     """
     found = keystore.client_keys(survey, node)
-    why = next((w for w in (role.unproven(node, k.repositories) for k in found) if w), None)
+    shared = next((keys for keys in found if keys.elsewhere), None)
+    if shared is not None:
+        return Remedy(
+            caution=f"do not remove yet: {keystore.needed_still(node, shared)}",
+            advice=(
+                f"give {members.listed(shared.elsewhere)} a client and keys of its own first (its client setting)",
+                "the command that removes the keys is printed here once the client goes to AWS alone",
+            ),
+        )
+    why = next((w for w in (keystore.needed_still(node, keys) for keys in found) if w), None)
     if why is not None:
         return Remedy(
-            caution=f"do not remove yet: role not proven on {node.name}: {why}",
+            caution=f"do not remove yet: {why}",
             commands=prove_role(survey, node),
             advice=(
                 "without a role the node has nothing else to sign with, and every one of its snapshots fails",
@@ -38,7 +47,14 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         "once _verify passes, delete the copy, which holds the keys: "
         f"{_as_root(node)}rm {shlex.quote(_backup(survey, node))}",
     ]
-    if isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
+    if not repositories:
+        advice = [
+            "nothing has to be reloaded: nothing on this node signs with them",
+            advice[0],
+            f"once that is settled, delete the copy, which holds the keys: {_as_root(node)}rm "
+            + shlex.quote(_backup(survey, node)),
+        ]
+    elif isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
         reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
         commands.append(ask(survey, node, reload))
         commands.extend(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories)
@@ -107,7 +123,7 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts, outside: list[str]) -> R
                 ),
             ),
         )
-    why = role.unproven(node, members.repositories(survey, node))
+    why = role.unproven(node, role.repositories(survey, node))
     if why is not None:
         return Remedy(
             caution=f"do not reload or restart yet: role not proven on {node.name}: {why}",
@@ -116,7 +132,7 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts, outside: list[str]) -> R
     if not isinstance(node.view, View) or survey.options.elasticsearch_login is None:
         return Remedy(commands=(Command(where=node.name, text=restart(node)),))
     reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
-    repositories = sorted(r.name for r in members.repositories(survey, node))
+    repositories = sorted(r.name for r in role.repositories(survey, node))
     return Remedy(
         commands=(
             ask(survey, node, reload),

@@ -6,6 +6,7 @@ import pytest
 import surveys
 from judged import judged
 from msgspec.structs import replace
+from shapes import SHAPES
 from surveys import healthy, port_fails, stale_keys, with_cluster, with_node
 
 from preflight.diagnosis import diagnose
@@ -242,10 +243,10 @@ def test_no_cause_is_invented_for_a_failure_of_another_cluster():
 @pytest.mark.parametrize(
     ("more", "line"),
     [
-        (lambda survey: survey, "es-2: S3 accepts this node's role, so the keys are not needed"),
+        (lambda survey: survey, "es-2: S3 accepts a list signed with this node's role, so the keys are not needed"),
         (
             lambda survey: surveys.no_instance_role(survey, "es-2"),
-            "es-2: its role is not proven: not tried: IMDS gives no role credentials",
+            "role not proven on es-2: not tried: IMDS gives no role credentials",
         ),
     ],
 )
@@ -261,6 +262,37 @@ def test_evidence_says_whether_the_role_is_proven(more, line):
         "the key id is unknown to AWS: deleted, rotated, or of another partition",
         line,
     )
+
+
+def test_keys_that_nothing_signs_with_prove_no_role():
+    """No repository uses the client: S3 was never asked, and nobody may say that it accepted anything."""
+    survey = surveys.no_instance_role(healthy(), "es-2")
+    file = survey.node("es-2").keystore
+    survey = with_node(survey, "es-2", keystore=replace(file, settings=("s3.client.old.access_key",)))
+    cause = next(cause for cause in causes(survey) if cause.id == "static-keys-present")
+
+    assert cause.title == "es-2: static keys in the keystore that nothing signs with today"
+    assert cause.evidence[-1] == "es-2: nothing on this node signs with them"
+
+
+def test_a_key_that_another_s3_refuses_is_not_taken_for_one_still_loaded():
+    """MinIO refuses its own key, which is in the keystore as it should be."""
+    survey = SHAPES["elsewhere"](healthy())
+    good, minio = survey.clusters[0].verifications
+    refused = VerifyFailure(
+        node_id=surveys.node_id("es-2"),
+        sentence="The Access Key Id you provided does not exist in our records.",
+        chain=("[minio] path  is not accessible",),
+    )
+    minio = replace(minio, status=500, verified=(), failures=(refused,))
+    survey = with_cluster(survey, verifications=(good, minio))
+
+    assert [cause.id for cause in causes(survey)] == ["finding-repo-1"]
+
+
+def test_a_line_asks_for_the_role_where_it_signs():
+    """Beside a repository on MinIO the role is proven as ever."""
+    assert lines(SHAPES["elsewhere"](healthy())) == lines(healthy())
 
 
 def test_a_path_that_nothing_uses_is_no_cause():

@@ -100,7 +100,31 @@ def test_a_client_no_repository_uses_is_removed_without_proof():
 
     assert mend.caution is None
     assert texts(mend)[1].endswith("remove s3.client.old.access_key")
-    assert not any("_verify" in text for text in texts(mend))
+    assert len(mend.commands) == 2
+    assert mend.advice[0].startswith("nothing has to be reloaded")
+
+
+def test_a_node_that_never_touches_snapshots_needs_no_proof():
+    """A coordinating node may have no role, and signs nothing."""
+    survey = surveys.with_member(surveys.no_instance_role(healthy(), "es-2"), "es-2", roles=("ingest",))
+    file = survey.node("es-2").keystore
+    survey = with_node(survey, "es-2", keystore=replace(file, settings=surveys.STATIC_KEYS))
+
+    assert keys(survey).caution is None
+
+
+def test_keys_that_another_s3_needs_stay():
+    """One client for AWS and for MinIO: without its keys the second repository has nothing to sign with."""
+    survey = stale_keys(healthy(), "es-2")
+    cluster = survey.clusters[0]
+    minio = Repository(name="minio", type="s3", bucket="b", endpoint="https://minio.example.net")
+    survey = with_cluster(survey, repositories=(*cluster.repositories, minio))
+    mend = keys(survey)
+
+    assert mend.caution == (
+        "do not remove yet: client default signs for minio too, which is not on AWS: a role opens nothing there"
+    )
+    assert mend.commands == ()
 
 
 def test_a_tarball_is_changed_as_its_owner():
