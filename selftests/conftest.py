@@ -9,7 +9,7 @@ import pytest
 pytest_plugins = ["pytester"]  # pytest takes it only from a conftest that it reads before it collects
 
 HERE = Path(__file__).parent
-for folder in ("", "rules"):
+for folder in ("", "rules", "connection", "probe"):
     sys.path.insert(0, str(HERE / folder))
 sys.path.insert(0, str(HERE.parent))
 

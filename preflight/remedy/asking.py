@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from ..facts import Config, Imds, Install, NodeFacts, Survey, View
 from ..judgement import Command
+from ..rules import region
 
 CONTROLLER = "controller"
 AFTERWARDS = "then run the suite again: it proves the mend, or says what is left"
@@ -66,6 +67,19 @@ def restart(node: NodeFacts) -> str:
         how = {"tar": "stop and start Elasticsearch as it was started", "docker": "docker restart of its container"}
         return how[node.install.layout]
     return "sudo systemctl restart elasticsearch"
+
+
+def waits(node: NodeFacts) -> str | None:
+    """Why this node must not be restarted yet; None where its configuration is not known to refuse a start."""
+    if isinstance(node.config, Config) and any(region.REMOVED.fullmatch(name) for name in node.config.names):
+        return "it will not start again while elasticsearch.yml holds a removed setting (REGION-3): mend that first"
+    return None
+
+
+def restart_does_too(node: NodeFacts) -> str:
+    """The sentence that offers a restart instead of a reload, or warns of it."""
+    why = waits(node)
+    return f"Do not restart it instead: {why}" if why else f"Restarting does the same: {restart(node)}"
 
 
 def stamp(survey: Survey) -> str:

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from ..facts import Install, Keystore, NodeFacts, Survey, View
 from ..judgement import Command, Remedy
 from ..rules import keystore, members, role
-from .asking import ask, refused_certificate, restart, stamp
+from .asking import ask, refused_certificate, restart, restart_does_too, stamp, waits
+from .region import drop_removed_settings
 
 
 def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
@@ -59,13 +60,17 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         commands.append(ask(survey, node, reload))
         commands.extend(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories)
         advice[:0] = (
-            "HTTP 200 of the reload proves nothing: read reload_exception in its answer. "
-            f"Restarting does the same: {restart(node)}",
+            "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
             *refused_certificate(node),
         )
     else:
-        commands.append(Command(where=node.name, text=restart(node)))
-        advice.insert(0, "the process keeps the keys it has loaded until it is restarted or told to reload")
+        why = waits(node)
+        commands += [] if why else [Command(where=node.name, text=restart(node))]
+        advice.insert(
+            0,
+            "the process keeps the keys it has loaded until it is restarted or told to reload"
+            + (f". Do not restart it yet: {why}" if why else ""),
+        )
     return Remedy(commands=tuple(commands), advice=(*advice, *_container(node)))
 
 
@@ -130,6 +135,9 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts, outside: list[str]) -> R
             commands=prove_role(survey, node),
         )
     if not isinstance(node.view, View) or survey.options.elasticsearch_login is None:
+        why = waits(node)
+        if why is not None:
+            return Remedy(caution=why, commands=drop_removed_settings(survey, node).commands)
         return Remedy(commands=(Command(where=node.name, text=restart(node)),))
     reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
     repositories = sorted(r.name for r in role.repositories(survey, node))
@@ -139,8 +147,7 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts, outside: list[str]) -> R
             *(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories),
         ),
         advice=(
-            "HTTP 200 of the reload proves nothing: read reload_exception in its answer. "
-            f"Restarting does the same: {restart(node)}",
+            "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
             *refused_certificate(node),
         ),
     )

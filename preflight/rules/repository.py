@@ -70,6 +70,14 @@ def verification_of(survey: Survey, node: NodeFacts, repository: str) -> Verific
     raise CouldNotCheck(f"_verify of {repository} was not called")
 
 
+def good(survey: Survey, node: NodeFacts, repository: str) -> bool | None:
+    """Whether `_verify` of the repository names this node as good; None where that is unknown."""
+    try:
+        return known(node.view).node_id in verification_of(survey, node, repository).verified
+    except CouldNotCheck:
+        return None
+
+
 def failure_of(survey: Survey, node: NodeFacts, repository: str) -> VerifyFailure | None:
     """This node's own failure in the repository's `_verify`; None where it has none.
 

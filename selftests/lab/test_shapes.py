@@ -38,8 +38,8 @@ def configured(lab, *, add=None, without=None):
         host.execute(node, ["mv", f"{YML}.shape", YML])
         elasticsearch.systemctl(node, "restart")
 
-    elasticsearch.everywhere(lab.nodes, edit)
     try:
+        elasticsearch.everywhere(lab.nodes, edit)
         elasticsearch.wait_for_members(lab.nodes)
         yield
     finally:

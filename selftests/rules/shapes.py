@@ -148,6 +148,14 @@ def region_by_sdk_1(_: Survey) -> Survey:
     return _region_from_imds(healthy(version="8.18.0"))
 
 
+def default_endpoint(_: Survey) -> Survey:
+    """7.17 with the endpoint that it has by default written out: it finds the bucket all the same."""
+    survey = _region_from_imds(healthy(version="7.17.29"))
+    for number in (1, 2, 3):
+        survey = with_member(survey, f"es-{number}", clients=(S3Client(name="default", endpoint="s3.amazonaws.com"),))
+    return survey
+
+
 def before_regions(_: Survey) -> Survey:
     """7.4: there is no region setting yet."""
     return _region_from_imds(healthy(version="7.4.2"))
@@ -255,7 +263,8 @@ def proxied(survey: Survey) -> Survey:
         assert not isinstance(node.buckets, Unknown)
         assert not isinstance(node.paths, Unknown)
         config = replace(node.config, names=(*node.config.names, "s3.client.default.proxy.host"))
-        cut = replace(node.buckets[0], tcp="no-route", tls=None, head_status=None)
+        why = Unknown(reason="not tried: no TCP connection")
+        cut = replace(node.buckets[0], tcp="no-route", tls=None, head_status=None, bucket_region=None, signed_list=why)
         paths = tuple(replace(p, kind="none", gateway=None) if p.purpose.startswith("s3:") else p for p in node.paths)
         survey = with_node(survey, name, config=config, buckets=(cut,), paths=paths)
     return survey
@@ -297,6 +306,7 @@ SHAPES: dict[str, Callable[[Survey], Survey]] = {
         busy_host,
         policy_tables,
         region_by_sdk_1,
+        default_endpoint,
         before_regions,
         region_by_environment,
         elsewhere,

@@ -409,6 +409,35 @@ def test_a_node_that_would_not_start_is_not_told_to():
     assert not any("systemctl start" in text for text in texts(mend))
 
 
+@pytest.mark.parametrize("login", ["user", None])
+def test_no_command_restarts_a_node_that_would_not_start_again(login):
+    """With a removed setting in its file a restart is the end of that node, whatever it was to mend."""
+    survey = surveys.region_missing(stale_keys(healthy(), "es-2"), "es-2")
+    config = survey.node("es-2").config
+    survey = with_node(survey, "es-2", config=replace(config, names=(*config.names, "cloud.aws.region")))
+    survey = replace(survey, options=replace(survey.options, elasticsearch_login=login))
+    node = survey.node("es-2")
+    mends = (
+        remedy.remove_static_keys(survey, node),
+        remedy.set_region(survey, node),
+        remedy.forget_loaded_keys(survey, node, []),
+    )
+
+    for mend in mends:
+        assert not any("systemctl" in text for text in (*texts(mend), *mend.advice))
+        assert any("REGION-3" in text for text in (mend.caution or "", *mend.advice))
+
+
+def test_a_region_is_not_written_beside_an_endpoint_of_another():
+    """The requests would go on to that endpoint, signed for a region it is not in."""
+    client = surveys.S3Client(name="default", endpoint="s3.eu-west-1.amazonaws.com")
+    survey = surveys.with_member(healthy(), "es-2", clients=(client,))
+    mend = remedy.set_region(survey, survey.node("es-2"))
+
+    assert mend.caution.startswith("s3_backup goes to an endpoint of eu-west-1")
+    assert texts(mend) == ["sudo grep -nE endpoint /etc/elasticsearch/elasticsearch.yml"]
+
+
 def test_loaded_keys_are_forgotten_only_where_the_role_is_proven():
     """Keys gone from the file and still loaded: a reload is the fix, unless nothing would sign afterwards."""
     survey = surveys.verify_fails(healthy(), "es-2", surveys.STALE)
