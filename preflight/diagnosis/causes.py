@@ -112,6 +112,30 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
     )
 
 
+def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
+    """What else keeps a node from a bucket: its name, its certificate, or routes with nothing to compare them with."""
+    finding = path.reaches_buckets(scene.survey, node)
+    if finding is None:
+        return None
+    if _problems(scene, node):
+        try:
+            routes.own_table_matches(scene.survey, node)
+        except (CouldNotCheck, NotApplicable):
+            pass
+        else:
+            return None  # a row above has decided it
+    return Found(
+        title=f"{{nodes}}: {finding.observed}",
+        evidence=(*(f"{node.name}: {line}" for line in finding.details), *_sentences(scene, node, "connection")),
+        confidence="certain",
+        explains=(
+            ("PATH-1", node.name),
+            *(() if finding.warning else scene.repository_pairs(node, "connection")),
+        ),
+        remedy=remedy.reach_bucket(scene.survey, node),
+    )
+
+
 def _reaching(scene: Scene, node: NodeFacts) -> list[str]:
     return [
         other.name
@@ -261,6 +285,7 @@ NODES_FIRST = (
 ROWS = (
     Row(id="route-own", ask=_own_route),
     Row(id="route-upstream", ask=_upstream),
+    Row(id="bucket-not-reached", ask=_not_reached),
     Row(id="no-instance-role", ask=_no_role),
     Row(id="stale-static-keys", ask=_stale_keys),
     Row(id="stale-keys-loaded", ask=_loaded_keys),

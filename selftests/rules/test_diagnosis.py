@@ -295,6 +295,33 @@ def test_a_line_asks_for_the_role_where_it_signs():
     assert lines(SHAPES["elsewhere"](healthy())) == lines(healthy())
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence", "command"),
+    [
+        ({"dns": "dns", "tcp": None}, "Name or service not known", "getent ahosts"),
+        ({"tls": "certificate has expired"}, "PKIX path building failed: certificate expired", "openssl s_client"),
+    ],
+)
+def test_a_name_or_a_certificate_is_no_matter_of_routes(changes, sentence, command):
+    """One cause for the lost path and the failed `_verify`, and nothing about route tables in it."""
+    bucket = replace(surveys.bucket(), **{"tls": None, **changes}, signed_list=Unknown(reason="not tried"))
+    survey = surveys.verify_fails(with_node(healthy(), "es-2", buckets=(bucket,)), "es-2", sentence)
+    (cause,) = causes(survey)
+
+    assert cause.explains == (("REPO-1", "es-2"), ("PATH-1", "es-2"))
+    assert cause.remedy.commands[0].text.startswith(command)
+    assert not any("route" in text for text in (cause.title, *cause.evidence, *cause.remedy.advice))
+
+
+def test_a_lost_path_with_nothing_to_compare_is_one_cause():
+    """Two nodes whose routes differ: which is right is open, that S3 is not reached is not."""
+    survey = surveys.route_own(healthy(2), "es-2")
+    found = {cause.id: cause for cause in causes(survey)}
+
+    assert found["bucket-not-reached"].explains == (("REPO-1", "es-2"), ("PATH-1", "es-2"))
+    assert "finding-repo-1" not in found
+
+
 def test_a_path_that_nothing_uses_is_no_cause():
     """Behind a proxy the host's own way to S3 carries nothing."""
     survey = surveys.s3_cut_off(healthy(), "es-2")

@@ -184,6 +184,34 @@ def test_each_step_of_the_path_is_told_apart(changes, said):
     assert said in judge(survey, rule=path.reaches_buckets).observed
 
 
+PRIVATE = "certificate verify failed: unable to get local issuer certificate"
+
+
+@pytest.mark.parametrize(
+    ("service", "verified", "warning"),
+    [
+        ("minio.example.net", True, True),
+        ("minio.example.net", None, True),
+        ("minio.example.net", False, False),
+        ("s3.ap-northeast-2.amazonaws.com", True, True),
+        ("s3.ap-northeast-2.amazonaws.com", None, False),
+        ("s3.ap-northeast-2.amazonaws.com", False, False),
+    ],
+)
+def test_an_authority_that_only_the_jvm_knows(service, verified, warning):
+    """Elasticsearch asks the JVM's trust store: a warning where `_verify` passes, or a service of one's own is untested."""
+    survey = surveys.with_member(healthy(), "es-2", clients=(surveys.S3Client(name="default", endpoint=service),))
+    survey = with_node(survey, "es-2", buckets=(replace(surveys.bucket(), tls=PRIVATE),))
+    if verified is None:
+        survey = surveys.with_cluster(survey, verifications=Unknown(reason="_verify was not called"))
+    elif not verified:
+        survey = surveys.verify_fails(survey, "es-2", "PKIX path building failed")
+    finding = judge(survey, rule=path.reaches_buckets)
+
+    assert finding.warning is warning
+    assert not any("routing table" in line for line in finding.details)
+
+
 @pytest.mark.parametrize("changes", [{"tcp": None, "tls": None}, {"tls": None}])
 def test_a_step_that_was_not_tried_is_no_pass(changes):
     """Not tried is not fine."""
