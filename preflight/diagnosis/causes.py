@@ -75,8 +75,10 @@ def _own_route(scene: Scene, node: NodeFacts) -> Found | None:
     if not problems or routes.own_table_matches(scene.survey, node) is not None:
         return None
     finding = routes.taken(scene.survey, node)
+    differ = routes.compared(scene.survey, node).differs
     return Found(
-        title="{nodes}: cut off from S3 by its own routes, which differ from its peers'",
+        title="{nodes}: cut off from S3 by its own routes, which "
+        + ("differ from its peers'" if differ else "lead nowhere"),
         evidence=(*problems, *((f"{node.name}: {finding.observed}",) if finding else ())),
         confidence="likely",
         explains=(

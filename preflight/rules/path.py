@@ -79,5 +79,5 @@ def _own_table(survey: Survey, node: NodeFacts) -> str:
     except (CouldNotCheck, NotApplicable) as error:
         return f"own routing table: not compared ({error})"
     if reference is None:
-        return "own routing table: differs from the others' (ROUTE-1)"
+        return "own routing table: differs from the others', or leads nowhere (ROUTE-1)"
     return f"own routing table: its traffic takes the same routes as {reference}'s, so the fault lies behind them"

@@ -9,7 +9,7 @@ import surveys
 from msgspec.structs import replace
 from surveys import healthy, node_id, route, routing, with_cluster, with_member, with_node
 
-from preflight.facts import Address, BucketPath, ChosenPath, Repository, Rule, S3Client, Survey, Unknown
+from preflight.facts import Address, BucketPath, ChosenPath, Process, Repository, Rule, S3Client, Survey, Unknown
 
 
 def three_subnets(survey: Survey) -> Survey:
@@ -270,6 +270,17 @@ def proxied(survey: Survey) -> Survey:
     return survey
 
 
+def proxied_by_the_jvm(survey: Survey) -> Survey:
+    """The proxy stands in jvm.options, not in the client's settings."""
+    survey = proxied(survey)
+    for number in (1, 2, 3):
+        process, config = survey.node(f"es-{number}").process, healthy().node(f"es-{number}").config
+        assert isinstance(process, Process)
+        process = replace(process, properties=(*process.properties, "https.proxyHost", "https.proxyPort"))
+        survey = with_node(survey, f"es-{number}", process=process, config=config)
+    return survey
+
+
 def interface_endpoint(survey: Survey) -> Survey:
     """An S3 interface endpoint inside one node's own subnet: on-link there, through the gateway elsewhere."""
     survey = neighbours_and_a_stranger(survey)
@@ -317,6 +328,7 @@ SHAPES: dict[str, Callable[[Survey], Survey]] = {
         no_s3,
         readonly_repository,
         proxied,
+        proxied_by_the_jvm,
         interface_endpoint,
         imds_closed_by_route,
     )

@@ -322,6 +322,18 @@ def test_a_lost_path_with_nothing_to_compare_is_one_cause():
     assert "finding-repo-1" not in found
 
 
+def test_routes_that_lead_nowhere_on_all_nodes_do_not_differ():
+    """Every node alike has no way out: a cause of its own routes, and no word of a difference."""
+    survey = healthy()
+    for node in survey.nodes:
+        survey = surveys.s3_cut_off(survey, node.name)
+        paths = tuple(replace(p, kind="none", gateway=None) if p.purpose.startswith("s3:") else p for p in node.paths)
+        survey = with_node(survey, node.name, paths=paths)
+    (cause,) = causes(survey)
+
+    assert cause.title == "es-1, es-2 and es-3: cut off from S3 by its own routes, which lead nowhere"
+
+
 def test_a_path_that_nothing_uses_is_no_cause():
     """Behind a proxy the host's own way to S3 carries nothing."""
     survey = surveys.s3_cut_off(healthy(), "es-2")

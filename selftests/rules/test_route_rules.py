@@ -165,7 +165,7 @@ def test_path_says_where_to_look():
     assert upstream.details == (
         "own routing table: its traffic takes the same routes as es-1's, so the fault lies behind them",
     )
-    assert own.details == ("own routing table: differs from the others' (ROUTE-1)",)
+    assert own.details == ("own routing table: differs from the others', or leads nowhere (ROUTE-1)",)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ PRIVATE = "certificate verify failed: unable to get local issuer certificate"
     ],
 )
 def test_an_authority_that_only_the_jvm_knows(service, verified, warning):
-    """Elasticsearch asks the JVM's trust store: a warning where `_verify` passes, or a service of one's own is untested."""
+    """Elasticsearch asks the JVM's trust store: a warning where `_verify` passes, or where MinIO was not verified."""
     survey = surveys.with_member(healthy(), "es-2", clients=(surveys.S3Client(name="default", endpoint=service),))
     survey = with_node(survey, "es-2", buckets=(replace(surveys.bucket(), tls=PRIVATE),))
     if verified is None:
