@@ -115,7 +115,7 @@ class Overtaken(Exception):
 class Asked:
     """One node. Every method writes down what it saw; none raises for a node that does not answer.
 
-    Only the thread that called `take_over` last may write. A thread that was given up runs on until its network lets go
+    Only the thread that it was handed to last may write. A thread that was given up runs on until its network lets go
     of it, and its answers would contradict what the run has told by then: it gets Overtaken at its next one.
     """
 
@@ -140,8 +140,12 @@ class Asked:
 
     def take_over(self) -> None:
         """From now on the calling thread alone writes."""
+        self.hand_over(threading.current_thread())
+
+    def hand_over(self, thread: threading.Thread) -> None:
+        """From now on that thread alone writes."""
         with self._writing:
-            self._writer = threading.current_thread()
+            self._writer = thread
 
     def write(self, **seen: Any) -> None:
         """Set those attributes, all or none. Raises Overtaken."""

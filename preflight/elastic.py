@@ -166,7 +166,10 @@ def speaks_tls(dial: Dialler, limit: float) -> bool:
     limit: seconds. Raises OSError where nothing accepts the connection.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is believed: only its form is looked at
+    context.check_hostname, context.verify_mode = (
+        False,
+        ssl.CERT_NONE,
+    )  # nothing is believed: only its form is looked at
     greeting = ssl.MemoryBIO()
     with suppress(ssl.SSLWantReadError):
         context.wrap_bio(ssl.MemoryBIO(), greeting).do_handshake()

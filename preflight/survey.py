@@ -78,7 +78,7 @@ class _Gathering:
     def run(self) -> list[Cluster]:
         if self.wanted.cluster:
             threading.Thread(target=_get_ready, daemon=True).start()
-        for asked in self._at_once({asked: self._first for asked in self.asked}, self.limit):
+        for asked in self._at_once({asked: self._first for asked in self.asked}, self.limit):  # noqa: C420
             asked.give_up(None if self.cancelled.is_set() else self.limit)
         clusters: list[Cluster] = []
         if self.wanted.cluster:
@@ -171,16 +171,13 @@ class _Gathering:
             for asked in trying
         }
         limit = self.limit
-        if self.cancelled.is_set():
-            jobs = {}
         if wanted.verify and not self.settings.read_only:
             for cluster in clusters:
                 verified[cluster.uuid] = Unknown(reason="_verify was not finished")
-                if self.cancelled.is_set():
-                    continue
                 jobs[cluster.uuid] = lambda cluster=cluster: self._verify(cluster, verified)  # type: ignore[misc]
                 limit = max(limit, len(s3_repositories(cluster.repositories)) * (self.settings.verify_timeout + 10))
-        self._at_once({key: lambda key: jobs[key]() for key in jobs}, limit)
+        if not self.cancelled.is_set():
+            self._at_once({key: lambda key: jobs[key]() for key in jobs}, limit)
         unasked = NOT_WANTED
         if wanted.verify:
             unasked = Unknown(reason="not asked: --read-only (_verify writes and deletes a marker object)")
@@ -226,8 +223,6 @@ class _Gathering:
 
         def work(key: K) -> None:
             try:
-                if isinstance(key, Asked):
-                    key.take_over()
                 jobs[key](key)
             except Overtaken:
                 pass
@@ -241,7 +236,10 @@ class _Gathering:
                 done[key].set()
 
         for key in jobs:
-            threading.Thread(target=work, args=(key,), daemon=True).start()
+            thread = threading.Thread(target=work, args=(key,), daemon=True)
+            if isinstance(key, Asked):
+                key.hand_over(thread)
+            thread.start()
         end = time.monotonic() + limit
         for event in done.values():
             while not event.wait(0.2) and not self.cancelled.is_set() and time.monotonic() < end:
