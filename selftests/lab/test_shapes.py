@@ -23,13 +23,13 @@ YML = "/etc/elasticsearch/elasticsearch.yml"
 
 
 @contextlib.contextmanager
-def configured(lab, *, add=None, without=None):
-    """Other settings on some nodes while the block runs: add = {node name: lines}, without = a setting's name."""
+def configured(lab, *, add=None, change=None):
+    """Other settings on some nodes while the block runs: add = {node name: lines}, change = sed's script for all."""
 
     def edit(node):
         host.execute(node, ["cp", "-p", YML, f"{YML}.shape"])
-        if without:
-            host.execute(node, ["sed", "-i", f"/^{without.replace('.', '[.]')}:/d", YML])
+        if change:
+            host.execute(node, ["sed", "-i", change, YML])
         for line in (add or {}).get(node.name, ()):
             host.execute(node, ["sh", "-c", f"echo '{line}' >>{YML}"])
         elasticsearch.systemctl(node, "restart")
@@ -88,18 +88,18 @@ def test_a_voting_only_node(lab, tmp_path):
 
 
 def test_a_region_from_the_metadata_service_alone_is_worth_a_look_and_no_more(lab, tmp_path):
-    with configured(lab, without="s3.client.default.region"):
+    with configured(lab, change="/^s3[.]client[.]default[.]region:/d"):
         ran = Ran(tmp_path)
     assert ran.differing() == {("REGION-2", node.name): "warning" for node in lab.nodes}, ran.text
     assert ran.status == 0
 
 
 def test_other_ports(lab, tmp_path, monkeypatch):
-    peers = ", ".join(f"{node.address}:9301" for node in lab.nodes)
-    lines = ["http.port: 9201", "transport.port: 9301", f"discovery.seed_hosts: [ {peers} ]"]
+    lines = ["http.port: 9201", "transport.port: 9301"]
+    seeds = r"s/^- \([0-9.]*\)$/- \1:9301/"
     with monkeypatch.context() as ports:
         ports.setattr(names, "HTTP_PORT", 9201)
-        with configured(lab, add={node.name: lines for node in lab.nodes}, without="discovery.seed_hosts"):
+        with configured(lab, add={node.name: lines for node in lab.nodes}, change=seeds):
             ran = Ran(tmp_path)
     assert_nothing_red(ran)
     dialled = {dial.target.rpartition(":")[2] for node in ran.survey.nodes for dial in node.dials}

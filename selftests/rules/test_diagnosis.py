@@ -169,6 +169,18 @@ VERDICTS = [
         "es-1 cannot open transport 198.18.0.12:9300 of es-2: refused.",
     ),
     (
+        lambda: port_fails(stale_keys(healthy(), "es-2"), "es-1", "es-2", "refused"),
+        "Snapshots to S3 fail: es-2: stale static keys in the keystore win over the instance role, and S3 refuses them; "
+        "besides, es-1 cannot open transport 198.18.0.12:9300 of es-2: refused.",
+    ),
+    (
+        lambda: surveys.route_own(healthy(2), "es-2"),
+        "Snapshots to S3 fail: es-2: s3_backup: TCP to es-snapshots.s3.ap-northeast-2.amazonaws.com:443: "
+        "timeout after 3002 ms.",
+    ),
+    (lambda: SHAPES["coordinating"](healthy()), "Snapshots to S3 work from es-1 and es-2."),
+    (lambda: healthy(2), "Snapshots to S3 work from both nodes."),
+    (
         lambda: surveys.host_down(healthy(), "es-2"),
         "Nothing found wrong, but not everything could be checked on es-2; snapshots to S3 are not proven.",
     ),
@@ -185,6 +197,39 @@ def test_verdict(made, verdict):
     survey = made()
 
     assert diagnose(survey, judged(survey)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("made", "verdict"),
+    [
+        (
+            lambda: stale_keys(healthy(), "es-2"),
+            "Nothing found wrong but what is waived; snapshots to S3 are not proven (waived on es-2).",
+        ),
+        (
+            lambda: port_fails(healthy(), "es-1", "es-2", "refused"),
+            "Snapshots to S3 work from all 3 nodes; 1 waived.",
+        ),
+        (
+            lambda: surveys.host_down(port_fails(healthy(), "es-1", "es-3", "refused"), "es-2"),
+            "Nothing found wrong but what is waived, but not everything could be checked on es-2; "
+            "snapshots to S3 are not proven.",
+        ),
+    ],
+)
+def test_what_is_waived_is_not_called_well(made, verdict):
+    """A waiver accepts a failure; the sentence on snapshots stays true."""
+    survey = made()
+    outcomes = [replace(o, outcome="waived") if o.outcome == "fail" else o for o in judged(survey)]
+
+    assert diagnose(survey, outcomes).verdict == verdict
+
+
+def test_the_verdict_speaks_for_the_nodes_that_were_tested():
+    """pytest -k es-1: nobody knows of the others."""
+    outcomes = [o for o in judged(healthy()) if o.node == "es-1"]
+
+    assert diagnose(healthy(), outcomes).verdict == "Snapshots to S3 work from es-1."
 
 
 def lines(survey):
