@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ..facts import Config, Install, NodeFacts, Survey, Unknown
 from ..judgement import Command, Remedy
-from ..rules import region
+from ..rules import region, restart
 from .asking import CONTROLLER
 from .region import drop_removed_settings
+from .restart import come_back
 
 
 def start_elasticsearch(survey: Survey, node: NodeFacts) -> Remedy:
@@ -19,6 +20,14 @@ def start_elasticsearch(survey: Survey, node: NodeFacts) -> Remedy:
         return Remedy(
             caution="it will not start while elasticsearch.yml holds a removed setting (REGION-3): mend that first",
             commands=mend.commands,
+        )
+    ending = [reason for reason in restart.judge(survey, node).reasons if reason.kind != "waiting keys"]
+    if ending:
+        mend = come_back(survey, node)
+        return Remedy(
+            caution=f"it will not start before this is mended: {ending[0].text}",
+            commands=mend.commands,
+            advice=mend.advice,
         )
     return Remedy(
         commands=(Command(where=node.name, text="sudo systemctl start elasticsearch"), log),

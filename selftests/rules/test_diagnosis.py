@@ -46,7 +46,7 @@ def test_keys_that_nobody_refused_are_a_cause_of_their_own():
     (cause,) = causes(survey)
 
     assert cause.id == "static-keys-present"
-    assert "in use and accepted by S3 today" in cause.evidence[0]
+    assert "in use now, accepted by S3 today" in cause.evidence[0]
 
 
 def test_two_nodes_with_the_same_fault_are_one_cause():
