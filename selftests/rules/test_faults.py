@@ -6,6 +6,7 @@ import pytest
 from judged import judged, not_passed
 from surveys import FAULTS, healthy, port_fails, route_upstream, stale_keys
 
+from lab import faults as lab
 from preflight.diagnosis import diagnose
 from preflight.facts import dump, load
 
@@ -44,6 +45,17 @@ def test_fault_has_its_outcomes_and_cause(fault, victim):
     assert [c.id for c in diagnosis.causes] == [cause]
     assert diagnosis.causes[0].nodes == (victim,)
     assert set(diagnosis.causes[0].explains) == set(expected)
+
+
+@pytest.mark.parametrize("fault", EXPECTED)
+def test_the_lab_declares_the_same(fault):
+    """What the made survey gives is what the lab's row promises of a real node."""
+    cause, own = EXPECTED[fault]
+    row = lab.FAULTS[fault]
+    shown = {check: outcome for (check, _), outcome in row.outcomes.items() if outcome != "not applicable"}
+
+    assert (row.cause, shown) == (cause, own)
+    assert set(lab.FAULTS) == set(FAULTS)
 
 
 @pytest.mark.parametrize("victim", [DATA, MASTER])
