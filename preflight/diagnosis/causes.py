@@ -6,34 +6,15 @@ key never makes a connection fail: the rows that explain REPO-1 take only senten
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Iterable
 
-import msgspec
-
-from .. import remedy, versions
-from ..facts import CouldNotCheck, Imds, Keystore, NodeFacts, Process, Repository, Unknown, known
+from .. import remedy
+from ..facts import CouldNotCheck, Imds, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
-from ..rules import keystore, members, path, refusals, region, repository, role, routes
-from . import ports
+from ..rules import members, path, region, repository, role, routes
+from . import keys, ports
+from .found import Found, Row
 from .scene import Pair, Scene
-
-
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """One row's answer for one node. title: of the cause, "{nodes}" standing for whoever shares it."""
-
-    title: str
-    evidence: tuple[str, ...]
-    confidence: Literal["certain", "likely", "possible"]
-    explains: tuple[Pair, ...]
-    remedy: Remedy
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One cause: its id, and the question put to each node."""
-
-    id: str
-    ask: Callable[[Scene, NodeFacts], Found | None]
 
 
 def _unreachable(scene: Scene, node: NodeFacts) -> Found | None:
@@ -128,7 +109,7 @@ def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
             return None  # a row above has decided it
     return Found(
         title=f"{{nodes}}: {finding.observed}",
-        evidence=(*(f"{node.name}: {line}" for line in finding.details), *_sentences(scene, node, "connection")),
+        evidence=(*(f"{node.name}: {line}" for line in finding.details), *keys.sentences(scene, node, "connection")),
         confidence="certain",
         explains=(
             ("PATH-1", node.name),
@@ -153,102 +134,10 @@ def _no_role(scene: Scene, node: NodeFacts) -> Found | None:
     denied = isinstance(node.imds, Imds) and node.imds.outcome == "answered"
     return Found(
         title="{nodes}: no instance role to sign with",
-        evidence=(f"{node.name}: {finding.observed}", *_sentences(scene, node, "no credentials")),
+        evidence=(f"{node.name}: {finding.observed}", *keys.sentences(scene, node, "no credentials")),
         confidence="certain" if denied else "likely",
         explains=(("ROLE-1", node.name), ("ROLE-2", node.name), *scene.repository_pairs(node, "no credentials")),
         remedy=remedy.give_role(scene.survey, node),
-    )
-
-
-def _sentences(scene: Scene, node: NodeFacts, kind: str, only: tuple[Repository, ...] | None = None) -> tuple[str, ...]:
-    failures = scene.failures(node, only)
-    found = [f.sentence for f in failures if (m := refusals.of(f)) is not None and m.kind == kind]
-    return tuple(f"_verify on {node.name}: {sentence}" for sentence in found[:1])
-
-
-def _stale_keys(scene: Scene, node: NodeFacts) -> Found | None:
-    refused = [keys for keys in keystore.client_keys(scene.survey, node) if keys.refusal]
-    if not refused:
-        return None
-    meaning = refusals.meaning(refused[0].refusal or "")
-    names = [name for keys in refused for name in keys.settings]
-    return Found(
-        title="{nodes}: stale static keys in the keystore win over the instance role, and S3 refuses them",
-        evidence=(
-            f"{node.name}: {members.listed(names)} in {known(node.keystore).path}",
-            f"_verify on {node.name}: {refused[0].refusal}",
-            *((meaning.words,) if meaning else ()),
-            _proof(node, refused),
-        ),
-        confidence="certain",
-        explains=(("KEY-1", node.name), *scene.repository_pairs(node, "key refused")),
-        remedy=remedy.remove_static_keys(scene.survey, node),
-    )
-
-
-def _proof(node: NodeFacts, found: list[keystore.ClientKeys]) -> str:
-    why = next((w for w in (keystore.needed_still(node, keys) for keys in found) if w), None)
-    if why is not None:
-        return why
-    if not any(keys.repositories for keys in found):
-        return f"{node.name}: nothing on this node signs with them"
-    return f"{node.name}: S3 accepts a list signed with this node's role, so the keys are not needed"
-
-
-def _loaded_keys(scene: Scene, node: NodeFacts) -> Found | None:
-    """S3 refuses a key although the keystore holds none: the process has it from elsewhere, or from before."""
-    sentences = _sentences(scene, node, "key refused", role.repositories(scene.survey, node))
-    if not sentences or keystore.client_keys(scene.survey, node):
-        return None
-    process, file = node.process, node.keystore
-    outside = _outside_keys(scene, node)
-    if outside:
-        what = f"{members.listed(outside)} given to the process when it started"
-        title = "{nodes}: S3 refuses a key that the process got from its environment"
-    else:
-        changed = (
-            isinstance(process, Process)
-            and isinstance(file, Keystore)
-            and file.modified is not None
-            and file.modified > process.started
-        )
-        when = "the file changed after the process started" if changed else "the file is older than the process"
-        what = f"the keystore holds no key of an S3 client ({when})"
-        title = "{nodes}: the process still signs with a key that is no longer in the keystore, and S3 refuses it"
-    return Found(
-        title=title,
-        evidence=(*sentences, f"{node.name}: {what}"),
-        confidence="likely",
-        explains=scene.repository_pairs(node, "key refused"),
-        remedy=remedy.forget_loaded_keys(scene.survey, node, outside),
-    )
-
-
-def _outside_keys(scene: Scene, node: NodeFacts) -> list[str]:
-    if not isinstance(node.process, Process):
-        return []
-    if not versions.line(members.version_of(scene.survey, node)).environment_keys:
-        return []
-    wanted = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "aws.accessKeyId", "aws.secretAccessKey")
-    return [name for name in (*node.process.environment, *node.process.properties) if name in wanted]
-
-
-def _keys_present(scene: Scene, node: NodeFacts) -> Found | None:
-    waiting = [keys for keys in keystore.client_keys(scene.survey, node) if not keys.refusal]
-    if not waiting:
-        return None
-    names = [name for keys in waiting for name in keys.settings]
-    return Found(
-        title="{nodes}: static keys in the keystore; they win over the instance role until the day they are rotated"
-        if any(keys.repositories is None or keys.repositories for keys in waiting)
-        else "{nodes}: static keys in the keystore that nothing signs with today",
-        evidence=(
-            f"{node.name}: {members.listed(names)}: {keystore.state(waiting[0])}",
-            _proof(node, waiting),
-        ),
-        confidence="certain",
-        explains=(("KEY-1", node.name),),
-        remedy=remedy.remove_static_keys(scene.survey, node),
     )
 
 
@@ -289,13 +178,20 @@ ROWS = (
     Row(id="route-upstream", ask=_upstream),
     Row(id="bucket-not-reached", ask=_not_reached),
     Row(id="no-instance-role", ask=_no_role),
-    Row(id="stale-static-keys", ask=_stale_keys),
-    Row(id="stale-keys-loaded", ask=_loaded_keys),
-    Row(id="static-keys-present", ask=_keys_present),
+    Row(id="keystore-file", ask=keys.keystore_file),
+    Row(id="keystore-half", ask=keys.half_pair),
+    Row(id="stale-static-keys", ask=keys.stale_keys),
+    Row(id="stale-keys-loaded", ask=keys.loaded_keys),
+    Row(id="static-keys-waiting", ask=keys.waiting_keys),
+    Row(id="static-keys-present", ask=keys.keys_present),
+    Row(id="keystore-differs", ask=keys.keystore_differs),
+    Row(id="would-not-start", ask=keys.would_not_start),
     Row(id="region-wrong", ask=_wrong_region),
     Row(id="region-missing", ask=_region_from_imds),
+    Row(id="changed-since-start", ask=keys.changed),
 )
-"""In the order to act: a role proves itself only over a mended path, and keys go only where the role is proven."""
+"""In the order to act: a role proves itself only over a mended path, keys go only where the role is proven, and out of
+a keystore that the tool and a reload can read."""
 
 
 def ranked(scene: Scene) -> tuple[Cause, ...]:

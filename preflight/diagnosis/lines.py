@@ -6,7 +6,15 @@ from collections.abc import Callable
 
 from ..facts import CouldNotCheck, NodeFacts, Repository, Survey, Unknown
 from ..judgement import NodeLine, NotApplicable
-from ..rules import keystore, members, path, repository, role, routes
+from ..rules import keystore, members, path, repository, restart, role, routes
+
+KEYS = {
+    "refused": "static keys in use, refused by S3",
+    "waiting": "static keys on disk, not loaded yet",
+    "accepted": "static keys in use, accepted by S3",
+    "unknown": "static keys in the keystore, cannot tell whether in use",
+}
+"""What a line says of static keys: of the worst use among the clients'."""
 
 NOT_GATHERED = "not gathered"
 """How a section begins that no selected check needed: a line says nothing about it."""
@@ -42,12 +50,21 @@ def _process(survey: Survey, node: NodeFacts) -> str:
 def _keys(survey: Survey, node: NodeFacts) -> str:
     found = keystore.client_keys(survey, node)
     if not found:
-        return "no static keys"
-    if any(keys.refusal for keys in found):
-        return "static keys in use, refused by S3"
-    if any(keys.used for keys in found):
-        return "static keys in use, accepted by S3"
-    return "static keys in the keystore, not yet proven in use"
+        return _in_memory(survey, node) or "no static keys"
+    uses = {keys.use for keys in found}
+    return next(words for use, words in KEYS.items() if use in uses)
+
+
+def _in_memory(survey: Survey, node: NodeFacts) -> str | None:
+    try:
+        if keystore.only_in_memory(survey, node) is None:
+            return None
+        outside = keystore.outside_keys(survey, node)
+    except (CouldNotCheck, NotApplicable):
+        return None
+    if outside:
+        return f"no static keys in the keystore, S3 refuses a key from the process's environment ({outside[0]})"
+    return "static keys removed from the keystore, still in memory, refused by S3"
 
 
 def _role(survey: Survey, node: NodeFacts) -> str:
@@ -100,6 +117,10 @@ def _verify(survey: Survey, node: NodeFacts) -> str:
         raise
 
 
+def _restart(survey: Survey, node: NodeFacts) -> str:
+    return "would survive a restart: no" if restart.judge(survey, node).reasons else ""
+
+
 PARTS: tuple[tuple[str, Callable[[Survey, NodeFacts], str]], ...] = (
     ("process", _process),
     ("static keys", _keys),
@@ -108,5 +129,6 @@ PARTS: tuple[tuple[str, Callable[[Survey, NodeFacts], str]], ...] = (
     ("routes", _routes),
     ("path to S3", _path),
     ("_verify", _verify),
+    ("restart", _restart),
 )
 """What a line says, in this order, and what to call it where it is unknown."""

@@ -83,6 +83,8 @@ class Keystore(Fact, frozen=True, kw_only=True):
 
     settings: sorted setting names; format: 3-7, None where only the tool could read it
     read_by: "file" (the JVM-less reader) or "elasticsearch-keystore"
+    readable_by_service, creatable_by_service: what owners, groups and modes allow the user that Elasticsearch runs as:
+    to read it, and to write the folder it is in, every folder on the way included; None where they do not decide it
     An absent file is exists=False with empty settings; a file that cannot be read is Unknown, never empty.
     """
 
@@ -95,6 +97,8 @@ class Keystore(Fact, frozen=True, kw_only=True):
     mode: str | None
     modified: float | None
     read_by: Literal["file", "elasticsearch-keystore"] | None
+    readable_by_service: bool | None = None
+    creatable_by_service: bool | None = None
 
 
 class Config(Fact, frozen=True, kw_only=True):

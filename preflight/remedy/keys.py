@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
@@ -43,17 +44,17 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
     commands = [*_remove(survey, node, settings)]
     advice = [
         "also remove them from what put them there (configuration management, image, start script), or they come back",
-        f"to undo: {_as_root(node)}cp -p {shlex.quote(_backup(survey, node))} {shlex.quote(_keystore_path(node))}, "
+        f"to undo: {as_root(node)}cp -p {shlex.quote(backup(survey, node))} {shlex.quote(keystore_path(node))}, "
         "then reload again",
         "once _verify passes, delete the copy, which holds the keys: "
-        f"{_as_root(node)}rm {shlex.quote(_backup(survey, node))}",
+        f"{as_root(node)}rm {shlex.quote(backup(survey, node))}",
     ]
     if not repositories:
         advice = [
             "nothing has to be reloaded: nothing on this node signs with them",
             advice[0],
-            f"once that is settled, delete the copy, which holds the keys: {_as_root(node)}rm "
-            + shlex.quote(_backup(survey, node)),
+            f"once that is settled, delete the copy, which holds the keys: {as_root(node)}rm "
+            + shlex.quote(backup(survey, node)),
         ]
     elif isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
         reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
@@ -71,39 +72,47 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
             "the process keeps the keys it has loaded until it is restarted or told to reload"
             + (f". Do not restart it yet: {why}" if why else ""),
         )
-    return Remedy(commands=tuple(commands), advice=(*advice, *_container(node)))
+    return Remedy(commands=tuple(commands), advice=(*advice, *container(node)))
 
 
 def _remove(survey: Survey, node: NodeFacts, settings: list[str]) -> tuple[Command, ...]:
     """Copy the keystore aside, then remove every name in one call of the tool: half a pair stops the client."""
+    return (set_aside(survey, node), tool(node, "remove", settings))
+
+
+def set_aside(survey: Survey, node: NodeFacts) -> Command:
+    """Keep a copy of the keystore, with owner and mode."""
+    path = shlex.quote(keystore_path(node))
+    return Command(where=node.name, text=f"{as_root(node)}cp -p {path} {shlex.quote(backup(survey, node))}")
+
+
+def tool(node: NodeFacts, verb: str, arguments: Sequence[str] = ()) -> Command:
+    """One call of elasticsearch-keystore, as the file's owner and for this node's configuration folder."""
     install = node.install if isinstance(node.install, Install) else None
     home = install.home if install else "/usr/share/elasticsearch"
-    conf = install.path_conf if install else str(PurePosixPath(_keystore_path(node)).parent)
-    tool = shlex.quote(f"{home}/bin/elasticsearch-keystore")
-    names = " ".join(shlex.quote(name) for name in settings)
-    path = shlex.quote(_keystore_path(node))
-    sudo = _as_root(node)
-    return (
-        Command(where=node.name, text=f"{sudo}cp -p {path} {shlex.quote(_backup(survey, node))}"),
-        Command(where=node.name, text=f"{sudo}ES_PATH_CONF={shlex.quote(conf)} {tool} remove {names}"),
-    )
+    conf = install.path_conf if install else str(PurePosixPath(keystore_path(node)).parent)
+    words = " ".join(shlex.quote(word) for word in (f"{home}/bin/elasticsearch-keystore", verb, *arguments))
+    return Command(where=node.name, text=f"{as_root(node)}ES_PATH_CONF={shlex.quote(conf)} {words}")
 
 
-def _as_root(node: NodeFacts) -> str:
+def as_root(node: NodeFacts) -> str:
     """sudo as the keystore's owner: the tool refuses to save a file whose owner would change (exit 78)."""
     owner = node.keystore.owner if isinstance(node.keystore, Keystore) else None
     return "sudo " if owner in (None, "root") else f"sudo -u {shlex.quote(owner)} "
 
 
-def _keystore_path(node: NodeFacts) -> str:
+def keystore_path(node: NodeFacts) -> str:
+    """Where the file is, else where the packages have it."""
     return node.keystore.path if isinstance(node.keystore, Keystore) else "/etc/elasticsearch/elasticsearch.keystore"
 
 
-def _backup(survey: Survey, node: NodeFacts) -> str:
-    return f"{_keystore_path(node)}.before-preflight-{stamp(survey)}"
+def backup(survey: Survey, node: NodeFacts) -> str:
+    """Name of the copy that a printed command makes."""
+    return f"{keystore_path(node)}.before-preflight-{stamp(survey)}"
 
 
-def _container(node: NodeFacts) -> tuple[str, ...]:
+def container(node: NodeFacts) -> tuple[str, ...]:
+    """How to type the node's commands where Elasticsearch runs in a container."""
     if isinstance(node.install, Install) and node.install.layout == "docker":
         return (
             "Elasticsearch runs in a container here: type the node's commands inside it (docker exec), without sudo",
@@ -149,6 +158,7 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts, outside: list[str]) -> R
         advice=(
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
             *refused_certificate(node),
+            "registering the repository again does not: the process reads its keystore at start and reload only",
         ),
     )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ..facts import Install, NodeFacts, Survey, Unknown
 from ..judgement import Command, Remedy
+from ..rules import restart
 from .asking import CONTROLLER, waits
 from .region import drop_removed_settings
+from .restart import come_back
 
 
 def start_elasticsearch(survey: Survey, node: NodeFacts) -> Remedy:
@@ -16,6 +18,14 @@ def start_elasticsearch(survey: Survey, node: NodeFacts) -> Remedy:
     why = waits(node)
     if why is not None:
         return Remedy(caution=why, commands=drop_removed_settings(survey, node).commands)
+    ending = [reason for reason in restart.judge(survey, node).reasons if reason.kind != "waiting keys"]
+    if ending:
+        mend = come_back(survey, node)
+        return Remedy(
+            caution=f"it will not start before this is mended: {ending[0].text}",
+            commands=mend.commands,
+            advice=mend.advice,
+        )
     return Remedy(
         commands=(Command(where=node.name, text="sudo systemctl start elasticsearch"), log),
         advice=("if it ends again, the log's last lines say why",),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import msgspec
 
-from .. import s3
+from .. import s3, versions
 from ..facts import Config, CouldNotCheck, Keystore, NodeFacts, Process, Repository, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import members, refusals, repository, role
@@ -17,14 +18,23 @@ STATIC = re.compile(r"s3\.client\.([^.]+)\.(?:access_key|secret_key|session_toke
 DISCOVERY = re.compile(r"discovery\.ec2\.(?:access_key|secret_key|session_token)")
 
 
+CLOCK = 2.0
+"""Seconds by which a process may seem to have started too early: the kernel tells its boot in whole seconds."""
+
+OWN_WRITING = 120.0
+"""Seconds after its start within which Elasticsearch may have written the keystore itself (format, missing seed)."""
+
+OUTSIDE = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "aws.accessKeyId", "aws.secretAccessKey")
+"""Variables and properties that give AWS SDK v2 a key."""
+
+
 class ClientKeys(msgspec.Struct, frozen=True, kw_only=True):
     """The static keys of one S3 client whose requests go to AWS, on one node.
 
     settings: their names; repositories: S3 repositories on AWS that this node signs for with them, None where unknown
     elsewhere: repositories of the client that do not go to AWS and need the same keys
     refusal: S3's sentence where `_verify` shows that S3 refuses this node's key; refused_for: that repository
-    used: True where `_verify` worked on this node with them loaded
-    pending: the file is younger than the process, so that the process may not have loaded them yet
+    use: refused | accepted: in use now; waiting: on disk and not loaded yet; unknown: nothing tells
     """
 
     client: str
@@ -33,8 +43,7 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: tuple[str, ...]
     refusal: str | None
     refused_for: str | None
-    used: bool
-    pending: bool | None
+    use: Literal["refused", "accepted", "waiting", "unknown"]
 
 
 def client_keys(survey: Survey, node: NodeFacts) -> tuple[ClientKeys, ...]:
@@ -70,11 +79,7 @@ def _judge_client(survey: Survey, node: NodeFacts, client: str, settings: tuple[
             using, elsewhere = (), ()
     elif not s3.endpoint(node, member, Repository(name="", type="s3", bucket="bucket", client=client)).aws:
         return None
-    refusal, refused_for, used = _seen_by_verify(survey, node, using or ())
-    process, keystore = node.process, node.keystore
-    pending = None
-    if isinstance(process, Process) and isinstance(keystore, Keystore) and keystore.modified is not None:
-        pending = keystore.modified > process.started
+    refusal, refused_for, seen = _seen_by_verify(survey, node, using or ())
     return ClientKeys(
         client=client,
         settings=settings,
@@ -82,15 +87,43 @@ def _judge_client(survey: Survey, node: NodeFacts, client: str, settings: tuple[
         elsewhere=elsewhere,
         refusal=refusal,
         refused_for=refused_for,
-        used=used and pending is False,
-        pending=pending,
+        use=_use(seen, changed_since_start(node)),
     )
+
+
+Seen = Literal["key refused", "good", "no credentials", "nothing"]
+
+
+def _use(seen: Seen, changed: bool | None) -> Literal["refused", "accepted", "waiting", "unknown"]:
+    if seen == "key refused":
+        return "refused"
+    if seen == "good" and changed is not None:
+        return "waiting" if changed else "accepted"
+    if seen == "no credentials" and changed:
+        return "waiting"  # with a key loaded, however wrong, the request would have been signed
+    return "unknown"
+
+
+def changed_since_start(node: NodeFacts) -> bool | None:
+    """Whether somebody changed the keystore after the process started; None where that cannot be told.
+
+    Within two minutes of its start Elasticsearch may have done it itself, where it may write the folder.
+    """
+    process, file = node.process, node.keystore
+    if not isinstance(process, Process) or not isinstance(file, Keystore) or file.modified is None:
+        return None
+    late = file.modified - process.started
+    if late <= CLOCK:
+        return False
+    itself = late <= OWN_WRITING and file.owner == process.user and file.creatable_by_service is not False
+    return None if itself else True
 
 
 def _seen_by_verify(
     survey: Survey, node: NodeFacts, using: tuple[Repository, ...]
-) -> tuple[str | None, str | None, bool]:
-    good = False
+) -> tuple[str | None, str | None, Seen]:
+    """S3's refusal with its repository, and what `_verify` of these repositories shows of the key in use."""
+    seen: Seen = "nothing"
     for candidate in using:
         try:
             failure = repository.failure_of(survey, node, candidate.name)
@@ -100,10 +133,33 @@ def _seen_by_verify(
         if failure is not None:
             meaning = refusals.of(failure)
             if meaning is not None and meaning.kind == "key refused":
-                return failure.sentence, candidate.name, False
-        elif not isinstance(node.view, Unknown):
-            good = good or node.view.node_id in answer.verified
-    return None, None, good
+                return failure.sentence, candidate.name, "key refused"
+            if meaning is not None and meaning.kind == "no credentials":
+                seen = "no credentials"
+        elif not isinstance(node.view, Unknown) and node.view.node_id in answer.verified and seen == "nothing":
+            seen = "good"
+    return None, None, seen
+
+
+def only_in_memory(survey: Survey, node: NodeFacts) -> str | None:
+    """S3's refusal of a key that this node's keystore no longer holds; None where there is no such thing.
+
+    Raises CouldNotCheck, NotApplicable.
+    """
+    if client_keys(survey, node):
+        return None
+    member = survey.member_of(node)
+    using = tuple(r for r in members.repositories(survey, node) if s3.endpoint(node, member, r).aws)
+    return _seen_by_verify(survey, node, using)[0]
+
+
+def outside_keys(survey: Survey, node: NodeFacts) -> list[str]:
+    """Names of variables and properties that give the process a key, where its version reads them."""
+    if not isinstance(node.process, Process):
+        return []
+    if not versions.line(members.version_of(survey, node)).environment_keys:
+        return []
+    return [name for name in (*node.process.environment, *node.process.properties) if name in OUTSIDE]
 
 
 def static_s3_keys(survey: Survey, node: NodeFacts) -> Finding | None:
@@ -122,13 +178,18 @@ def static_s3_keys(survey: Survey, node: NodeFacts) -> Finding | None:
 
 def state(keys: ClientKeys) -> str:
     """What is known of the keys' use, in words."""
-    if keys.refusal:
-        return f"refused by S3 ({keys.refused_for}): {keys.refusal}"
-    if keys.used:
-        return "in use and accepted by S3 today"
-    if keys.pending:
-        return "not yet proven in use: the file changed after the process started"
-    return "not yet proven in use"
+    if keys.use == "refused":
+        return f"in use now, refused by S3 ({keys.refused_for}): {keys.refusal}"
+    if keys.use == "accepted":
+        return "in use now, accepted by S3 today"
+    if keys.use == "waiting":
+        return (
+            "on disk and not loaded yet: the file changed after the process started, and the next restart or reload "
+            "puts them in use (unless one has reloaded it since)"
+        )
+    if keys.repositories == ():
+        return "cannot tell whether in use: no repository uses the client"
+    return "cannot tell whether in use: _verify on this node does not show it"
 
 
 def needed_still(node: NodeFacts, keys: ClientKeys) -> str | None:

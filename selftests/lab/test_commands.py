@@ -39,8 +39,9 @@ def test_faults_are_listed_a_line_each_to_anybody(capsys):
     assert main(["faults"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
-        "stale-keystore", "region-missing", "no-instance-role", "port-refused", "port-dropped", "route-drift",
-        "route-drift-upstream", "elasticsearch-down", "host-down",
+        "stale-keystore", "stale-in-memory", "stale-on-disk", "keystore-half", "lone-session-token",
+        "keystore-unreadable", "keystore-missing", "region-missing", "no-instance-role", "port-refused",
+        "port-dropped", "route-drift", "route-drift-upstream", "elasticsearch-down", "host-down",
     ]  # fmt: skip
     assert all(len(line.split()) > 3 for line in lines)
 

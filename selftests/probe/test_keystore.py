@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -210,6 +211,46 @@ def test_a_password_is_unknown_and_names_what_to_do(facts, packaged):
     (folder / "conf/elasticsearch.keystore").write_bytes(keystore_file(body_of(NAMES), 7, protected=1))
     answer = facts("keystore", replace=replace)["keystore"]
     assert "password-protected" in answer["unknown"] and answer["remedy"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files to another user")
+@pytest.mark.parametrize(
+    ("owner", "mode", "folder_mode", "readable", "creatable"),
+    [
+        ((0, 65534), 0o660, 0o2750, True, False),
+        ((0, 0), 0o600, 0o2750, False, False),
+        ((0, 0), 0o604, 0o2750, True, False),
+        ((65534, 0), 0o600, 0o2770, True, True),
+        ((65534, 0), 0o060, 0o2770, False, True),
+        ((0, 65534), 0o606, 0o2750, False, False),
+        ((0, 65534), 0o660, 0o2740, False, False),
+        ((0, 65534), 0o660, 0o2760, False, False),
+    ],
+)
+def test_what_the_service_user_may_do_is_what_the_kernel_lets_it(
+    facts, packaged, owner, mode, folder_mode, readable, creatable
+):
+    """nobody (65534) is the service's user; it tries the same itself."""
+    folder, replace = packaged
+    file = folder / "conf/elasticsearch.keystore"
+    file.write_bytes(FORMAT_4)
+    os.chown(file, *owner)
+    file.chmod(mode)
+    os.chown(file.parent, 0, 65534)
+    file.parent.chmod(folder_mode)
+    (folder / "data").mkdir()
+    os.chown(folder / "data", 65534, 65534)
+    replace = {**replace, 'status_of("/var/lib/elasticsearch")': f'status_of("{folder}/data")'}
+    found = facts("keystore", replace=replace)["keystore"]["value"]
+    itself = [
+        subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command], cwd="/").returncode
+        == 0
+        for command in (["test", "-r", str(file)], ["test", "-w", str(file.parent), "-a", "-x", str(file.parent)])
+    ]
+    assert (found["readable_by_service"], found["creatable_by_service"]) == (readable, creatable) == tuple(itself)
+    file.unlink()
+    found = facts("keystore", replace=replace)["keystore"]["value"]
+    assert (found["readable_by_service"], found["creatable_by_service"]) == (None, creatable)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become a user who may not read the file")

@@ -9,7 +9,18 @@ import surveys
 from msgspec.structs import replace
 from surveys import healthy, node_id, route, routing, with_cluster, with_member, with_node
 
-from preflight.facts import Address, BucketPath, ChosenPath, Process, Repository, Rule, S3Client, Survey, Unknown
+from preflight.facts import (
+    Address,
+    BucketPath,
+    ChosenPath,
+    Install,
+    Process,
+    Repository,
+    Rule,
+    S3Client,
+    Survey,
+    Unknown,
+)
 
 
 def three_subnets(survey: Survey) -> Survey:
@@ -198,6 +209,39 @@ def elsewhere(survey: Survey) -> Survey:
     return survey
 
 
+def elsewhere_reloaded(survey: Survey) -> Survey:
+    """MinIO's keys came into every keystore while Elasticsearch ran, and each node was told to reload."""
+    survey = elsewhere(survey)
+    for number in (1, 2, 3):
+        keystore = survey.node(f"es-{number}").keystore
+        assert not isinstance(keystore, Unknown)
+        survey = with_node(survey, f"es-{number}", keystore=replace(keystore, modified=surveys.STARTED - 3600))
+    return survey
+
+
+def tarball(survey: Survey) -> Survey:
+    """Unpacked in /opt and run by a user of its own, who owns everything; the keystore was made at the start."""
+    for number in (1, 2, 3):
+        node = survey.node(f"es-{number}")
+        assert not isinstance(node.keystore, Unknown)
+        assert isinstance(node.process, Process)
+        assert isinstance(node.install, Install)
+        path = "/opt/es/config/elasticsearch.keystore"
+        made = replace(
+            node.keystore,
+            path=path,
+            owner="search",
+            group="search",
+            modified=node.process.started + 8,
+            creatable_by_service=True,
+        )
+        install = replace(node.install, layout="tar", home="/opt/es", path_conf="/opt/es/config", service_user="search")
+        survey = with_node(
+            survey, node.name, keystore=made, install=install, process=replace(node.process, user="search")
+        )
+    return survey
+
+
 def only_elsewhere(survey: Survey) -> Survey:
     """Nothing goes to AWS, and the hosts are no EC2 instances."""
     survey = elsewhere(survey)
@@ -321,6 +365,8 @@ SHAPES: dict[str, Callable[[Survey], Survey]] = {
         before_regions,
         region_by_environment,
         elsewhere,
+        elsewhere_reloaded,
+        tarball,
         only_elsewhere,
         other_ports,
         one_of_three,

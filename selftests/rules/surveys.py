@@ -175,6 +175,8 @@ def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
             mode="0660",
             modified=STARTED - 2 * 86_400,
             read_by="file",
+            readable_by_service=True,
+            creatable_by_service=False,
         ),
         config=Config(
             path="/etc/elasticsearch/elasticsearch.yml",
@@ -336,6 +338,63 @@ def stale_keys(survey: Survey, name: str) -> Survey:
     return verify_fails(survey, name, STALE)
 
 
+def stale_in_memory(survey: Survey, name: str) -> Survey:
+    """Keys that were loaded and are gone from the file, without a reload."""
+    found = survey.node(name)
+    assert isinstance(found.keystore, Keystore)
+    survey = with_node(survey, name, keystore=replace(found.keystore, modified=STARTED - 600))
+    return verify_fails(survey, name, STALE)
+
+
+def keys_on_disk(survey: Survey, name: str, *settings: str) -> Survey:
+    """Settings put into the keystore after the process started, and not loaded."""
+    found = survey.node(name)
+    assert isinstance(found.keystore, Keystore)
+    changed = replace(found.keystore, settings=("keystore.seed", *settings), modified=STARTED - 600)
+    return with_node(survey, name, keystore=changed)
+
+
+def stale_on_disk(survey: Survey, name: str) -> Survey:
+    """A whole pair in the file, not loaded."""
+    return keys_on_disk(survey, name, *STATIC_KEYS)
+
+
+def keystore_half(survey: Survey, name: str) -> Survey:
+    """An access key without its secret, not loaded."""
+    return keys_on_disk(survey, name, STATIC_KEYS[0])
+
+
+def lone_session_token(survey: Survey, name: str) -> Survey:
+    """A session token alone, not loaded."""
+    return keys_on_disk(survey, name, "s3.client.default.session_token")
+
+
+def keystore_unreadable(survey: Survey, name: str) -> Survey:
+    """root's alone: Elasticsearch's user cannot read it again."""
+    file = survey.node(name).keystore
+    assert isinstance(file, Keystore)
+    return with_node(survey, name, keystore=replace(file, group="root", mode="0600", readable_by_service=False))
+
+
+def keystore_missing(survey: Survey, name: str) -> Survey:
+    """Moved away while Elasticsearch runs."""
+    file = survey.node(name).keystore
+    assert isinstance(file, Keystore)
+    gone = Keystore(
+        path=file.path,
+        exists=False,
+        settings=(),
+        format=None,
+        owner=None,
+        group=None,
+        mode=None,
+        modified=None,
+        read_by=None,
+        creatable_by_service=False,
+    )
+    return with_node(survey, name, keystore=gone)
+
+
 def region_missing(survey: Survey, name: str) -> Survey:
     """No region setting on this node: IMDS alone gives one."""
     config = survey.node(name).config
@@ -481,6 +540,12 @@ def _member_gone(survey: Survey, name: str) -> Survey:
 
 FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "stale-keystore": stale_keys,
+    "stale-in-memory": stale_in_memory,
+    "stale-on-disk": stale_on_disk,
+    "keystore-half": keystore_half,
+    "lone-session-token": lone_session_token,
+    "keystore-unreadable": keystore_unreadable,
+    "keystore-missing": keystore_missing,
     "region-missing": region_missing,
     "no-instance-role": no_instance_role,
     "port-refused": port_refused,

@@ -47,7 +47,7 @@ def test_keys_that_nobody_refused_are_a_cause_of_their_own():
     (cause,) = causes(survey)
 
     assert cause.id == "static-keys-present"
-    assert "in use and accepted by S3 today" in cause.evidence[0]
+    assert "in use now, accepted by S3 today" in cause.evidence[0]
 
 
 def test_two_nodes_with_the_same_fault_are_one_cause():
@@ -313,7 +313,9 @@ def test_keys_that_nothing_signs_with_prove_no_role():
     """No repository uses the client: S3 was never asked, and nobody may say that it accepted anything."""
     survey = surveys.no_instance_role(healthy(), "es-2")
     file = survey.node("es-2").keystore
-    survey = with_node(survey, "es-2", keystore=replace(file, settings=("s3.client.old.access_key",)))
+    survey = with_node(
+        survey, "es-2", keystore=replace(file, settings=("s3.client.old.access_key", "s3.client.old.secret_key"))
+    )
     cause = next(cause for cause in causes(survey) if cause.id == "static-keys-present")
 
     assert cause.title == "es-2: static keys in the keystore that nothing signs with today"

@@ -6,6 +6,7 @@ import pytest
 from judged import judged, not_passed
 from surveys import FAULTS, healthy, port_fails, route_upstream, stale_keys
 
+from lab import faults as lab
 from preflight.diagnosis import diagnose
 from preflight.facts import dump, load
 
@@ -13,6 +14,12 @@ MASTER, DATA = "es-1", "es-2"
 
 EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "stale-keystore": ("stale-static-keys", {"KEY-1": "fail", "REPO-1": "fail"}),
+    "stale-in-memory": ("stale-keys-loaded", {"REPO-1": "fail"}),
+    "stale-on-disk": ("static-keys-waiting", {"KEY-1": "fail", "RESTART-1": "fail"}),
+    "keystore-half": ("keystore-half", {"KEY-1": "fail", "KEY-3": "fail", "RESTART-1": "fail"}),
+    "lone-session-token": ("keystore-half", {"KEY-1": "fail", "KEY-3": "fail", "RESTART-1": "fail"}),
+    "keystore-unreadable": ("keystore-file", {"KEY-5": "fail", "RESTART-1": "fail"}),
+    "keystore-missing": ("keystore-file", {"KEY-5": "fail", "RESTART-1": "fail"}),
     "region-missing": ("region-missing", {"REGION-2": "warning"}),
     "no-instance-role": ("no-instance-role", {"ROLE-1": "fail", "REPO-1": "fail"}),
     "route-drift": ("route-own", {"ROUTE-1": "fail", "PATH-1": "fail", "REPO-1": "fail"}),
@@ -40,6 +47,17 @@ def test_fault_has_its_outcomes_and_cause(fault, victim):
     assert set(diagnosis.causes[0].explains) == set(expected)
 
 
+@pytest.mark.parametrize("fault", EXPECTED)
+def test_the_lab_declares_the_same(fault):
+    """What the made survey gives is what the lab's row promises of a real node."""
+    cause, own = EXPECTED[fault]
+    row = lab.FAULTS[fault]
+    shown = {check: outcome for (check, _), outcome in row.outcomes.items() if outcome != "not applicable"}
+
+    assert (row.cause, shown) == (cause, own)
+    assert set(lab.FAULTS) == set(FAULTS)
+
+
 @pytest.mark.parametrize("victim", [DATA, MASTER])
 @pytest.mark.parametrize("fault", ["port-refused", "port-dropped"])
 def test_port_fault_is_seen_by_the_peer(fault, victim):
@@ -58,7 +76,7 @@ def test_port_fault_is_seen_by_the_peer(fault, victim):
 
 @pytest.mark.parametrize("victim", [DATA, MASTER])
 def test_host_down_blocks_its_own_checks_only(victim):
-    """One node could not be checked, 14 of its checks are blocked by that, nothing is held against the others."""
+    """One node could not be checked, 18 of its checks are blocked by that, nothing is held against the others."""
     survey = FAULTS["host-down"](healthy(), victim)
     outcomes = judged(survey)
 
@@ -66,10 +84,10 @@ def test_host_down_blocks_its_own_checks_only(victim):
     assert found.pop(("NODE-1", victim)) == "could not check"
     assert set(found.values()) == {"blocked"}
     assert {node for _, node in found} == {victim}
-    assert len(found) == 14
+    assert len(found) == 18
     (cause,) = diagnose(survey, outcomes).causes
     assert cause.id == "host-unreachable"
-    assert len(cause.explains) == 15
+    assert len(cause.explains) == 19
 
 
 def test_the_incident_is_two_causes():

@@ -40,7 +40,9 @@ def test_any_static_key_of_any_client_counts(setting):
     finding = judge(with_keys(healthy(), "es-2", setting))
 
     assert finding is not None
-    use = "in use and accepted by S3 today" if ".default." in setting else "not yet proven in use"
+    use = "in use now, accepted by S3 today"
+    if ".default." not in setting:
+        use = "cannot tell whether in use: no repository uses the client"
     assert finding.observed == f"{setting} in the keystore; {use}"
 
 
@@ -67,7 +69,7 @@ def test_refused_keys_carry_awss_sentence():
     assert finding is not None
     assert finding.observed == (
         "s3.client.default.access_key and s3.client.default.secret_key in the keystore; "
-        f"refused by S3 (s3_backup): {STALE}"
+        f"in use now, refused by S3 (s3_backup): {STALE}"
     )
     assert not finding.warning
 
@@ -96,7 +98,7 @@ def test_another_failure_does_not_prove_the_keys_refused(sentence):
     (keys,) = keystore.client_keys(survey, survey.node("es-2"))
 
     assert keys.refusal is None
-    assert "not yet proven in use" in (judge(survey).observed)
+    assert judge(survey).observed.endswith("cannot tell whether in use: _verify on this node does not show it")
 
 
 def test_a_refusal_of_another_node_is_not_this_nodes():
@@ -107,17 +109,60 @@ def test_a_refusal_of_another_node_is_not_this_nodes():
     assert "refused by S3" not in judge(survey, "es-3").observed
 
 
-def test_keys_that_wait_on_disk():
-    """Younger than the process: it may not have loaded them, and good `_verify` answers prove nothing about them."""
+@pytest.mark.parametrize("sentence", [None, surveys.NO_CREDENTIALS])
+def test_keys_that_wait_on_disk(sentence):
+    """Younger than the process, which works without them, or says itself that it holds no key."""
     survey = with_keys(healthy(), "es-2", *surveys.STATIC_KEYS, modified=surveys.STARTED - 10)
+    if sentence:
+        survey = surveys.verify_fails(survey, "es-2", sentence)
 
-    assert judge(survey).observed.endswith("not yet proven in use: the file changed after the process started")
+    assert "in the keystore; on disk and not loaded yet: the file changed after" in judge(survey).observed
+
+
+@pytest.mark.parametrize("sentence", ["Access Denied", surveys.CONNECT_TIMED_OUT])
+def test_a_younger_file_alone_tells_nothing(sentence):
+    """Without `_verify`'s word the time of a change decides nothing."""
+    survey = with_keys(healthy(), "es-2", *surveys.STATIC_KEYS, modified=surveys.STARTED - 10)
+    survey = surveys.verify_fails(survey, "es-2", sentence)
+
+    assert "cannot tell whether in use" in judge(survey).observed
+
+
+@pytest.mark.parametrize(
+    ("late", "owner", "creatable", "use"),
+    [
+        (1.0, "root", False, "accepted"),
+        (60.0, "elasticsearch", True, "unknown"),
+        (60.0, "elasticsearch", False, "waiting"),
+        (60.0, "root", True, "waiting"),
+        (180.0, "elasticsearch", True, "waiting"),
+    ],
+)
+def test_what_elasticsearch_writes_itself_at_its_start_is_not_held_against_it(late, owner, creatable, use):
+    """A format upgrade touches the file within two minutes, where Elasticsearch's user may write the folder."""
+    survey = with_keys(healthy(), "es-2", *surveys.STATIC_KEYS)
+    node = survey.node("es-2")
+    file = replace(node.keystore, modified=node.process.started + late, owner=owner, creatable_by_service=creatable)
+    survey = with_node(survey, "es-2", keystore=file)
+
+    assert [keys.use for keys in keystore.client_keys(survey, survey.node("es-2"))] == [use]
+
+
+def test_keys_only_in_memory_are_told_from_none():
+    """The keystore is clean and passes; what S3 says of this node's key is kept for REPO-1's cause."""
+    survey = surveys.stale_in_memory(healthy(), "es-2")
+
+    assert judge(survey) is None
+    assert keystore.only_in_memory(survey, survey.node("es-2")) == STALE
+    assert keystore.only_in_memory(survey, survey.node("es-3")) is None
+    loaded = surveys.stale_keys(healthy(), "es-2")
+    assert keystore.only_in_memory(loaded, loaded.node("es-2")) is None
 
 
 def test_keys_in_use_and_accepted_still_fail():
     """They work until the day they are rotated."""
     assert judge(with_keys(healthy(), "es-2", *surveys.STATIC_KEYS)).observed.endswith(
-        "in use and accepted by S3 today"
+        "in use now, accepted by S3 today"
     )
 
 

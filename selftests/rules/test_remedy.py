@@ -11,10 +11,13 @@ import threading
 
 import pytest
 import surveys
+from judged import judged
 from msgspec.structs import replace
+from shapes import elsewhere
 from surveys import healthy, stale_keys, with_cluster, with_node
 
 from preflight import remedy
+from preflight.diagnosis import diagnose
 from preflight.facts import Keystore, Repository, SignedList, Unknown
 from preflight.remedy.asking import ask
 
@@ -476,3 +479,107 @@ def test_a_container_is_told_where_to_type(layout, said):
     survey = with_node(survey, "es-2", install=replace(survey.node("es-2").install, layout=layout))
 
     assert any("docker exec" in line for line in keys(survey).advice) is said
+
+
+def fix(survey, check, name="es-2"):
+    (found,) = (o for o in judged(survey) if (o.check, o.node) == (check, name))
+    return found.remedy
+
+
+def test_half_a_pair_is_removed_where_the_role_is_proven():
+    """Copy, removal of the one name, reload, `_verify`: the node never needed it."""
+    mend = fix(surveys.keystore_half(healthy(), "es-2"), "KEY-3")
+
+    assert mend.caution is None
+    assert texts(mend)[1].endswith("elasticsearch-keystore remove s3.client.default.access_key")
+    assert mend == fix(surveys.keystore_half(healthy(), "es-2"), "RESTART-1")
+
+
+@pytest.mark.parametrize("why", ["role", "elsewhere"])
+def test_half_a_pair_that_may_be_needed_is_completed(why):
+    """No role that S3 accepts, or a service that is not AWS: nothing is removed, the missing name is asked for."""
+    survey = healthy()
+    if why == "role":
+        survey = surveys.keystore_half(survey, "es-2")
+        refused = SignedList(status=403, code="AccessDenied", message="Access Denied")
+        survey = with_node(survey, "es-2", buckets=(replace(surveys.bucket(), signed_list=refused),))
+        client = "default"
+    else:
+        survey = surveys.keys_on_disk(elsewhere(survey), "es-2", "s3.client.minio.access_key")
+        client = "minio"
+    mend = fix(survey, "KEY-3")
+
+    assert mend.caution.startswith("do not restart or reload es-2 before the pair is whole; nothing is removed, since ")
+    assert texts(mend)[1].endswith(f"elasticsearch-keystore add s3.client.{client}.secret_key")
+    assert not any(" remove " in text or "reload_secure" in text for text in texts(mend))
+
+
+def test_owner_and_mode_are_restored_for_packages_only():
+    """The package's own owner is known; a tar's folders are shown."""
+    survey = surveys.keystore_unreadable(healthy(), "es-2")
+    file = "/etc/elasticsearch/elasticsearch.keystore"
+    assert texts(fix(survey, "KEY-5")) == [
+        f"sudo chown root:elasticsearch {file} && sudo chmod 660 {file}",
+        f"sudo -u elasticsearch test -r {file} && echo readable",
+    ]
+
+    install = survey.node("es-2").install
+    mend = fix(with_node(survey, "es-2", install=replace(install, layout="tar")), "KEY-5")
+    assert texts(mend) == [f"sudo namei -l {file}"]
+    assert mend.caution == "until elasticsearch may read it, do not restart or reload es-2"
+
+
+def test_a_closed_folder_is_shown():
+    """The file is as the package makes it: chmod would mend nothing."""
+    survey = healthy()
+    survey = with_node(survey, "es-2", keystore=replace(survey.node("es-2").keystore, readable_by_service=False))
+
+    assert texts(fix(survey, "KEY-5")) == ["sudo namei -l /etc/elasticsearch/elasticsearch.keystore"]
+
+
+def test_a_keystore_that_is_gone_is_looked_for_first():
+    """An empty one would start, and hold nothing of what the process has in memory."""
+    mend = fix(surveys.keystore_missing(healthy(), "es-2"), "KEY-5")
+
+    assert mend.caution.startswith("do not restart or reload es-2 yet")
+    assert texts(mend) == ["sudo find /etc/elasticsearch -maxdepth 1 -name 'elasticsearch.keystore*' -ls"]
+    assert not any(" create" in text for text in texts(mend))
+
+
+def test_keys_that_wait_are_removed_before_they_bite():
+    """As any static key: only where the role is proven."""
+    survey = surveys.stale_on_disk(healthy(), "es-2")
+
+    assert fix(survey, "RESTART-1") == fix(survey, "KEY-1") == keys(survey)
+
+
+def test_keys_only_in_memory_are_ended_by_a_reload():
+    """Nothing is left to remove, and registering the repository again would not help."""
+    survey = surveys.stale_in_memory(healthy(), "es-2")
+    (cause,) = diagnose(survey, judged(survey)).causes
+
+    assert "_nodes/es2___________________/reload_secure_settings" in texts(cause.remedy)[0]
+    assert any("registering the repository again does not" in line for line in cause.remedy.advice)
+
+
+def test_a_node_that_is_down_is_not_started_into_its_end():
+    """The lone key is mended first."""
+    survey = surveys.elasticsearch_down(surveys.keystore_half(healthy(), "es-2"), "es-2")
+    mend = remedy.start_elasticsearch(survey, survey.node("es-2"))
+
+    assert mend.caution.startswith("it will not start before this is mended: s3.client.default.access_key without")
+    assert not any("systemctl start" in text for text in texts(mend))
+
+
+def test_a_secret_in_the_configuration_leaves_only_a_copy_to_delete():
+    """The line goes, the value is nowhere printed, and the copy is named."""
+    survey = healthy()
+    config = survey.node("es-2").config
+    names = (*config.names, "s3.client.default.secret_key")
+    mend = fix(with_node(survey, "es-2", config=replace(config, names=names)), "RESTART-1")
+
+    assert texts(mend) == [
+        "sudo sed -i.before-preflight-20251124T104000Z -E '/^(s3\\.client\\.default\\.secret_key):/d' "
+        "/etc/elasticsearch/elasticsearch.yml"
+    ]
+    assert any("delete the copy" in line for line in mend.advice)

@@ -40,9 +40,14 @@ def keystore(look):
         "mode": None,
         "modified": None,
         "read_by": None,
+        "readable_by_service": None,
+        "creatable_by_service": None,
     }
+    service = Service(place, look.server())
+    value["creatable_by_service"] = service.may(place, place["path_conf"], 3)
     if state is None:
         return value
+    value["readable_by_service"] = service.may(place, path, 4)
     value["owner"], value["group"] = user_name(state.st_uid), group_name(state.st_gid)
     value["mode"], value["modified"] = "%04o" % (state.st_mode & 0o7777), state.st_mtime
     try:
@@ -54,6 +59,68 @@ def keystore(look):
         value["settings"] = names_by_tool(look, place, path, str(doubt))
         value["read_by"] = "elasticsearch-keystore"
     return value
+
+
+class Service(object):
+    """Who Elasticsearch is when it starts, as the kernel asks.
+
+    uid: None where it is not known here; groups: of the running process and, on this host, of the user database
+    """
+
+    def __init__(self, place, server):
+        import pwd
+
+        self.uid, self.groups = None, set()
+        if server is not None:
+            self.uid = server.uid
+            try:
+                lines = server.read("status").splitlines()
+            except OSError:
+                lines = []  # it has ended; the user database below is left
+            status = dict(line.split(":", 1) for line in lines if ":" in line)
+            self.groups = set(map(int, status.get("Gid", "").split()[1:2] + status.get("Groups", "").split()))
+        if place["root"] or place["service_user"] is None:
+            return  # a container has a user database of its own
+        try:
+            user = pwd.getpwnam(place["service_user"])
+        except KeyError:
+            return
+        self.uid = user.pw_uid
+        self.groups |= {user.pw_gid} | set(os.getgrouplist(user.pw_name, user.pw_gid))
+
+    def may(self, place, path, bits):
+        """Whether it may read (4), write (2) or search (1) there, every folder on the way included.
+
+        None where mode, owner and group do not decide it: an access control list, a user not known here.
+        """
+        if self.uid is None:
+            return None
+        if self.uid == 0:
+            return True
+        root, paths = place["root"], [path]
+        if not root and os.path.realpath(path) != path:
+            paths.append(os.path.realpath(path))
+        answers = [self.allows(root + path, bits)]
+        for one in paths:
+            while one not in ("/", ""):
+                one = os.path.dirname(one)
+                answers.append(self.allows(root + one, 1))
+        return False if False in answers else None if None in answers else True
+
+    def allows(self, path, bits):
+        try:
+            state = os.stat(path)
+        except OSError:
+            return None
+        try:
+            listed = "system.posix_acl_access" in os.listxattr(path)
+        except OSError:
+            listed = False  # a file system without them
+        if state.st_uid == self.uid:
+            return (state.st_mode >> 6) & bits == bits
+        if listed:
+            return None  # the group's bits are then the list's mask
+        return (state.st_mode >> (3 if state.st_gid in self.groups else 0)) & bits == bits
 
 
 class Cursor(object):

@@ -1,0 +1,215 @@
+"""The causes that lie in a keystore or in what the next start would read: rows of the table in causes.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .. import remedy
+from ..facts import CouldNotCheck, NodeFacts, Repository, known
+from ..rules import keystore, keystores, members, refusals, restart, role
+from .found import Found
+from .scene import Scene
+
+
+def sentences(scene: Scene, node: NodeFacts, kind: str, only: tuple[Repository, ...] | None = None) -> tuple[str, ...]:
+    """What `_verify` said on the node, where it is of this kind (refusals.Meaning.kind): one line at most.
+
+    only: of these repositories alone
+    """
+    failures = scene.failures(node, only)
+    found = [f.sentence for f in failures if (m := refusals.of(f)) is not None and m.kind == kind]
+    return tuple(f"_verify on {node.name}: {sentence}" for sentence in found[:1])
+
+
+def stale_keys(scene: Scene, node: NodeFacts) -> Found | None:
+    """Keys in the keystore that S3 refuses."""
+    refused = [keys for keys in keystore.client_keys(scene.survey, node) if keys.refusal]
+    if not refused:
+        return None
+    meaning = refusals.meaning(refused[0].refusal or "")
+    names = [name for keys in refused for name in keys.settings]
+    return Found(
+        title="{nodes}: stale static keys in the keystore win over the instance role, and S3 refuses them",
+        evidence=(
+            f"{node.name}: {members.listed(names)} in {known(node.keystore).path}",
+            f"_verify on {node.name}: {refused[0].refusal}",
+            *((meaning.words,) if meaning else ()),
+            _proof(node, refused),
+        ),
+        confidence="certain",
+        explains=(("KEY-1", node.name), *scene.repository_pairs(node, "key refused")),
+        remedy=remedy.remove_static_keys(scene.survey, node),
+    )
+
+
+def _proof(node: NodeFacts, found: Sequence[keystore.ClientKeys]) -> str:
+    why = next((w for w in (keystore.needed_still(node, keys) for keys in found) if w), None)
+    if why is not None:
+        return why
+    if not any(keys.repositories for keys in found):
+        return f"{node.name}: nothing on this node signs with them"
+    return f"{node.name}: S3 accepts a list signed with this node's role, so the keys are not needed"
+
+
+def loaded_keys(scene: Scene, node: NodeFacts) -> Found | None:
+    """S3 refuses a key although the keystore holds none: the process has it from elsewhere, or from before."""
+    said = sentences(scene, node, "key refused", role.repositories(scene.survey, node))
+    if not said or keystore.client_keys(scene.survey, node):
+        return None
+    outside = keystore.outside_keys(scene.survey, node)
+    if outside:
+        what = f"{members.listed(outside)} given to the process when it started"
+        title = "{nodes}: S3 refuses a key that the process got from its environment"
+    else:
+        changed = keystore.changed_since_start(node)
+        when = "the file changed after the process started" if changed else "the file is older than the process"
+        what = f"the keystore holds no key of an S3 client ({when})"
+        title = "{nodes}: the process still signs with a key that is no longer in the keystore, and S3 refuses it"
+    return Found(
+        title=title,
+        evidence=(*said, f"{node.name}: {what}"),
+        confidence="likely",
+        explains=scene.repository_pairs(node, "key refused"),
+        remedy=remedy.forget_loaded_keys(scene.survey, node, outside),
+    )
+
+
+def waiting_keys(scene: Scene, node: NodeFacts) -> Found | None:
+    """Keys on disk that the process has not loaded."""
+    waiting = _others_than_halves(node, keystore.client_keys(scene.survey, node), "waiting")
+    if not waiting:
+        return None
+    names = [name for keys in waiting for name in keys.settings]
+    return Found(
+        title="{nodes}: static keys in the keystore that the process has not loaded; "
+        "the next restart or reload puts them in use",
+        evidence=(f"{node.name}: {members.listed(names)}: {keystore.state(waiting[0])}", _proof(node, waiting)),
+        confidence="likely",
+        explains=(("KEY-1", node.name), ("RESTART-1", node.name)),
+        remedy=remedy.remove_static_keys(scene.survey, node),
+    )
+
+
+def _others_than_halves(
+    node: NodeFacts, found: tuple[keystore.ClientKeys, ...], *uses: str
+) -> tuple[keystore.ClientKeys, ...]:
+    """The clients' keys in one of these uses; half a pair has a cause of its own."""
+    broken = {half.client for half in keystores.halves(known(node.keystore).settings)}
+    return tuple(keys for keys in found if keys.use in uses and keys.client not in broken)
+
+
+def half_pair(scene: Scene, node: NodeFacts) -> Found | None:
+    """Half a pair or a token alone: the cause of its KEY-1 too, where nothing else is."""
+    halves = keystores.halves(known(node.keystore).settings)
+    if not halves:
+        return None
+    return Found(
+        title="{nodes}: half a pair of keys in the keystore; a reload is refused and the next start ends",
+        evidence=tuple(f"{node.name}: {keystores.described(half)} ({half.says!r})" for half in halves),
+        confidence="certain",
+        explains=(
+            ("KEY-3", node.name),
+            ("KEY-4", node.name),
+            ("RESTART-1", node.name),
+            *((("KEY-1", node.name),) if _only_halves(scene, node) else ()),
+        ),
+        remedy=remedy.complete_pair(scene.survey, node),
+    )
+
+
+def _only_halves(scene: Scene, node: NodeFacts) -> bool:
+    """Every static key of a client that goes to AWS is part of half a pair."""
+    try:
+        found = keystore.client_keys(scene.survey, node)
+    except CouldNotCheck:
+        return False
+    return not _others_than_halves(node, found, "refused", "accepted", "waiting", "unknown")
+
+
+def keystore_file(scene: Scene, node: NodeFacts) -> Found | None:
+    """The file is gone, closed to Elasticsearch's user, or not as its package makes it."""
+    finding = keystores.file_in_order(node)
+    if finding is None:
+        return None
+    file = known(node.keystore)
+    gone = not file.exists
+    closed = file.readable_by_service is False
+    titles = {
+        (True, False): "{nodes}: the keystore is gone",
+        (False, True): "{nodes}: Elasticsearch's user may not read the keystore; a reload and the next start fail",
+    }
+    return Found(
+        title=titles.get((gone, closed), "{nodes}: the keystore's owner or mode is not its package's"),
+        evidence=(f"{node.name}: {finding.observed}",),
+        confidence="certain",
+        explains=(
+            ("KEY-5", node.name),
+            *((("RESTART-1", node.name),) if keystores.out_of_reach(node) else ()),
+            *((("KEY-4", node.name),) if gone else ()),
+        ),
+        remedy=remedy.mend_file(scene.survey, node),
+    )
+
+
+def keystore_differs(scene: Scene, node: NodeFacts) -> Found | None:
+    """A client that the peers have otherwise; not where the file is gone or half a pair says so already."""
+    finding = keystores.same_clients(scene.survey, node)
+    if finding is None or keystores.halves(known(node.keystore).settings) or not known(node.keystore).exists:
+        return None
+    return Found(
+        title="{nodes}: the keystore does not hold what the other nodes' keystores hold for the same S3 client",
+        evidence=(f"{node.name}: {finding.observed}", *finding.details),
+        confidence="certain",
+        explains=(("KEY-4", node.name),),
+        remedy=remedy.match_clients(scene.survey, node),
+    )
+
+
+def would_not_start(scene: Scene, node: NodeFacts) -> Found | None:
+    """What ends the next start and has no row of its own."""
+    own = ("password", "secure setting", "removed setting")
+    reasons = [reason for reason in restart.judge(scene.survey, node).reasons if reason.kind in own]
+    if not reasons:
+        return None
+    removed = any(reason.kind == "removed setting" for reason in reasons)
+    return Found(
+        title="{nodes}: would not start again",
+        evidence=tuple(f"{node.name}: {reason.text}" for reason in reasons),
+        confidence="certain",
+        explains=(("RESTART-1", node.name), *((("REGION-3", node.name),) if removed else ())),
+        remedy=remedy.come_back(scene.survey, node),
+    )
+
+
+def changed(scene: Scene, node: NodeFacts) -> Found | None:
+    """Nothing but a change that no start has read."""
+    judged = restart.judge(scene.survey, node)
+    if judged.reasons or not judged.changes:
+        return None
+    return Found(
+        title="{nodes}: configuration changed since Elasticsearch started and has not been through a start",
+        evidence=tuple(f"{node.name}: {change}" for change in judged.changes),
+        confidence="certain",
+        explains=(("RESTART-1", node.name),),
+        remedy=remedy.come_back(scene.survey, node),
+    )
+
+
+def keys_present(scene: Scene, node: NodeFacts) -> Found | None:
+    """Keys that nobody refused, or whose use nobody can tell."""
+    present = _others_than_halves(node, keystore.client_keys(scene.survey, node), "accepted", "unknown")
+    if not present:
+        return None
+    names = [name for keys in present for name in keys.settings]
+    return Found(
+        title="{nodes}: static keys in the keystore; they win over the instance role until the day they are rotated"
+        if any(keys.repositories is None or keys.repositories for keys in present)
+        else "{nodes}: static keys in the keystore that nothing signs with today",
+        evidence=(
+            f"{node.name}: {members.listed(names)}: {keystore.state(present[0])}",
+            _proof(node, present),
+        ),
+        confidence="certain",
+        explains=(("KEY-1", node.name),),
+        remedy=remedy.remove_static_keys(scene.survey, node),
+    )

@@ -1,0 +1,168 @@
+"""RESTART: would this node come back as it is now? From files alone; what a start reads, not what the process holds.
+
+The time of a change decides no failure: it is a warning of its own, or `_verify` decides beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import msgspec
+
+from ..facts import CouldNotCheck, NodeFacts, Process, Survey, Unknown, known
+from ..judgement import Finding
+from . import keystore, keystores, members, region
+
+SECURE = re.compile(
+    keystores.SECURE.pattern + r"|discovery\.ec2\.(?:access_key|secret_key|session_token|proxy\.(?:username|password))"
+)
+"""Secure settings: in elasticsearch.yml each of them ends the start ("must be stored inside the keystore")."""
+
+PROTECTED = "password-protected"
+"""What the probe says of a keystore whose names it cannot read for that reason."""
+
+PASSPHRASE_FILE = "ES_KEYSTORE_PASSPHRASE_FILE"  # noqa: S105 - a variable's name
+"""What the packages' service reads the keystore's password from (systemd-entrypoint, since 7.7)."""
+
+WRITING = 5.0
+"""Seconds after its start until which a change of elasticsearch.yml may still have been read by it."""
+
+Kind = Literal["half", "file", "password", "secure setting", "removed setting", "waiting keys"]
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that makes the next start end, or end otherwise than this one did. text: with its consequence."""
+
+    kind: Kind
+    text: str
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """What the next start meets. changes: files it reads for the first time; doubt: the first thing not seen."""
+
+    reasons: tuple[Reason, ...]
+    changes: tuple[str, ...]
+    doubt: CouldNotCheck | None
+
+
+def comes_back(survey: Survey, node: NodeFacts) -> Finding | None:
+    """None where nothing on this node's disk keeps the next start from being as the last; a warning for mere changes.
+
+    Raises CouldNotCheck where something could not be seen and nothing is known to be wrong.
+    """
+    found = judge(survey, node)
+    if found.reasons:
+        return Finding(
+            observed="; ".join(reason.text for reason in found.reasons),
+            expected="the next start finds what the running process has",
+            details=found.changes,
+        )
+    if found.doubt is not None:
+        raise found.doubt
+    if not found.changes:
+        return None
+    return Finding(
+        observed="; ".join(found.changes),
+        expected="configuration that has been through a start",
+        warning=True,
+    )
+
+
+def judge(survey: Survey, node: NodeFacts) -> Judgement:
+    """Every reason that is known, beside the first doubt. Raises nothing."""
+    reasons: list[Reason] = []
+    doubts: list[CouldNotCheck] = []
+    for ask in (_file, _password, _halves, _settings, _waiting):
+        try:
+            reasons += ask(survey, node)
+        except CouldNotCheck as doubt:
+            doubts.append(doubt)
+    try:
+        changes = _changes(node)
+    except CouldNotCheck as doubt:
+        changes = ()
+        doubts.append(doubt)
+    return Judgement(reasons=tuple(reasons), changes=changes, doubt=doubts[0] if doubts else None)
+
+
+def _file(survey: Survey, node: NodeFacts) -> list[Reason]:
+    if _is_protected(node):
+        return []
+    problem = keystores.out_of_reach(node)
+    return [Reason(kind="file", text=f"{problem} (KEY-5)")] if problem else []
+
+
+def _is_protected(node: NodeFacts) -> bool:
+    return isinstance(node.keystore, Unknown) and PROTECTED in node.keystore.reason
+
+
+def _password(survey: Survey, node: NodeFacts) -> list[Reason]:
+    if not _is_protected(node):
+        return []
+    install, process = known(node.install), known(node.process)
+    if install is None or install.layout not in keystores.PACKAGES:
+        raise CouldNotCheck(
+            "the keystore is password-protected, and how a start here is given its password is not known"
+        )
+    if process is None:
+        raise CouldNotCheck(f"the keystore is password-protected; whether a start has {PASSPHRASE_FILE} is not known")
+    if PASSPHRASE_FILE in process.environment:
+        return []
+    return [
+        Reason(
+            kind="password",
+            text=f"the keystore is password-protected and the process runs without {PASSPHRASE_FILE}: "
+            "the service's next start waits for a password and ends",
+        )
+    ]
+
+
+def _halves(survey: Survey, node: NodeFacts) -> list[Reason]:
+    return [
+        Reason(kind="half", text=f"{keystores.described(half)}: the next start ends, {half.says!r} (KEY-3)")
+        for half in keystores.halves(known(node.keystore).settings)
+    ]
+
+
+def _settings(survey: Survey, node: NodeFacts) -> list[Reason]:
+    names = known(node.config).names
+    found: list[Reason] = []
+    secure = secure_settings(names)
+    if secure:
+        text = f"{members.listed(secure)} in elasticsearch.yml: the next start ends (belongs in the keystore)"
+        found.append(Reason(kind="secure setting", text=text))
+    removed = [name for name in names if region.REMOVED.fullmatch(name)]
+    if removed:
+        text = f"{members.listed(removed)} in elasticsearch.yml: the next start ends (unknown setting, REGION-3)"
+        found.append(Reason(kind="removed setting", text=text))
+    return found
+
+
+def secure_settings(names: tuple[str, ...]) -> list[str]:
+    """Those of elasticsearch.yml's names that may stand in the keystore only."""
+    return [name for name in names if SECURE.fullmatch(name)]
+
+
+def _waiting(survey: Survey, node: NodeFacts) -> list[Reason]:
+    try:
+        found = keystore.client_keys(survey, node)
+    except CouldNotCheck:
+        return []  # KEY-1 says so; keystore and configuration are asked for above
+    broken = {half.client for half in keystores.halves(known(node.keystore).settings)}
+    return [
+        Reason(
+            kind="waiting keys",
+            text=f"{members.listed(keys.settings)} in the keystore, not loaded yet: "
+            "from the next start on this node signs with them and no longer with its role (KEY-1)",
+        )
+        for keys in found
+        if keys.use == "waiting" and keys.client not in broken
+    ]
+
+
+def _changes(node: NodeFacts) -> tuple[str, ...]:
+    process, config = known(node.process), known(node.config)
+    if not isinstance(process, Process) or config.modified <= process.started + WRITING:
+        return ()
+    return (f"{config.path} changed since the process started: the next start reads it for the first time",)
