@@ -30,6 +30,7 @@ from .facts import (
     NodeFacts,
     Process,
     Routing,
+    Sources,
     System,
     Unknown,
     View,
@@ -49,6 +50,7 @@ SECTIONS: dict[str, Any] = {
     "process": Process,
     "keystore": Keystore,
     "config": Config,
+    "sources": Sources,
     "imds": Imds,
     "routing": Routing,
 }

@@ -34,6 +34,7 @@ from preflight.facts import (
     Routing,
     S3Client,
     SignedList,
+    Sources,
     Survey,
     System,
     Unknown,
@@ -192,6 +193,10 @@ def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
                 "xpack.security.http.ssl.certificate_authorities",
                 "xpack.security.http.ssl.enabled",
             ),
+        ),
+        sources=Sources(
+            files=("/etc/elasticsearch/jvm.options", "/etc/default/elasticsearch"),
+            found=(),
         ),
         imds=Imds(
             outcome="answered",
@@ -439,7 +444,7 @@ def host_down(survey: Survey, name: str) -> Survey:
         remedy="is the host up, and does its security group let this machine in?",
     )
     blocked = Unknown(reason=f"{name} could not be surveyed (NODE-1)", blocked=True)
-    seen = ("system", "install", "process", "keystore", "config", "imds", "routing")
+    seen = ("system", "install", "process", "keystore", "config", "sources", "imds", "routing")
     asked = ("view", "dials", "paths", "buckets")
     sections = dict.fromkeys((*seen, *asked), blocked)
     return _member_gone(with_node(survey, name, login=why, **sections), name)
