@@ -6,34 +6,15 @@ key never makes a connection fail: the rows that explain REPO-1 take only senten
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Iterable
 
-import msgspec
-
-from .. import remedy, versions
+from .. import remedy
 from ..facts import CouldNotCheck, Imds, Keystore, NodeFacts, Process, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
-from ..rules import keystore, members, path, refusals, region, repository, role, routes
-from . import ports
+from ..rules import keystore, members, path, refusals, region, repository, role, routes, sources
+from . import outside, ports
+from .rows import Found, Row
 from .scene import Pair, Scene
-
-
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """One row's answer for one node. title: of the cause, "{nodes}" standing for whoever shares it."""
-
-    title: str
-    evidence: tuple[str, ...]
-    confidence: Literal["certain", "likely", "possible"]
-    explains: tuple[Pair, ...]
-    remedy: Remedy
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One cause: its id, and the question put to each node."""
-
-    id: str
-    ask: Callable[[Scene, NodeFacts], Found | None]
 
 
 def _unreachable(scene: Scene, node: NodeFacts) -> Found | None:
@@ -127,17 +108,11 @@ def _no_role(scene: Scene, node: NodeFacts) -> Found | None:
     denied = isinstance(node.imds, Imds) and node.imds.outcome == "answered"
     return Found(
         title="{nodes}: no instance role to sign with",
-        evidence=(f"{node.name}: {finding.observed}", *_sentences(scene, node, "no credentials")),
+        evidence=(f"{node.name}: {finding.observed}", *scene.sentences(node, "no credentials")),
         confidence="certain" if denied else "likely",
         explains=(("ROLE-1", node.name), ("ROLE-2", node.name), *scene.repository_pairs(node, "no credentials")),
         remedy=remedy.give_role(scene.survey, node),
     )
-
-
-def _sentences(scene: Scene, node: NodeFacts, kind: str) -> tuple[str, ...]:
-    failures = scene.failures(node)
-    found = [f.sentence for f in failures if (m := refusals.of(f)) is not None and m.kind == kind]
-    return tuple(f"_verify on {node.name}: {sentence}" for sentence in found[:1])
 
 
 def _stale_keys(scene: Scene, node: NodeFacts) -> Found | None:
@@ -150,7 +125,7 @@ def _stale_keys(scene: Scene, node: NodeFacts) -> Found | None:
         title="{nodes}: stale static keys in the keystore win over the instance role, and S3 refuses them",
         evidence=(
             f"{node.name}: {members.listed(names)} in {known(node.keystore).path}",
-            *_sentences(scene, node, "key refused"),
+            *scene.sentences(node, "key refused"),
             *((meaning.words,) if meaning else ()),
             _proof(node, refused),
         ),
@@ -168,41 +143,27 @@ def _proof(node: NodeFacts, found: list[keystore.ClientKeys]) -> str:
 
 
 def _loaded_keys(scene: Scene, node: NodeFacts) -> Found | None:
-    """S3 refuses a key although the keystore holds none: the process has it from elsewhere, or from before."""
-    sentences = _sentences(scene, node, "key refused")
+    """S3 refuses a key although neither keystore nor environment holds one: the process has it from before."""
+    sentences = scene.sentences(node, "key refused")
     if not sentences or keystore.client_keys(scene.survey, node):
         return None
+    if sources.in_use(scene.survey, node):
+        return None  # that key signs (outside.environment_keys)
     process, file = node.process, node.keystore
-    outside = _outside_keys(scene, node)
-    if outside:
-        what = f"{members.listed(outside)} given to the process when it started"
-        title = "{nodes}: S3 refuses a key that the process got from its environment"
-    else:
-        changed = (
-            isinstance(process, Process)
-            and isinstance(file, Keystore)
-            and file.modified is not None
-            and file.modified > process.started
-        )
-        when = "the file changed after the process started" if changed else "the file is older than the process"
-        what = f"the keystore holds no key of an S3 client ({when})"
-        title = "{nodes}: the process still signs with a key that is no longer in the keystore, and S3 refuses it"
+    changed = (
+        isinstance(process, Process)
+        and isinstance(file, Keystore)
+        and file.modified is not None
+        and file.modified > process.started
+    )
+    when = "the file changed after the process started" if changed else "the file is older than the process"
     return Found(
-        title=title,
-        evidence=(*sentences, f"{node.name}: {what}"),
+        title="{nodes}: the process still signs with a key that is no longer in the keystore, and S3 refuses it",
+        evidence=(*sentences, f"{node.name}: the keystore holds no key of an S3 client ({when})"),
         confidence="likely",
         explains=scene.repository_pairs(node, "key refused"),
-        remedy=remedy.forget_loaded_keys(scene.survey, node, outside),
+        remedy=remedy.forget_loaded_keys(scene.survey, node),
     )
-
-
-def _outside_keys(scene: Scene, node: NodeFacts) -> list[str]:
-    if not isinstance(node.process, Process):
-        return []
-    if not versions.line(members.version_of(scene.survey, node)).environment_keys:
-        return []
-    wanted = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "aws.accessKeyId", "aws.secretAccessKey")
-    return [name for name in (*node.process.environment, *node.process.properties) if name in wanted]
 
 
 def _keys_present(scene: Scene, node: NodeFacts) -> Found | None:
@@ -259,10 +220,13 @@ ROWS = (
     Row(id="route-upstream", ask=_upstream),
     Row(id="no-instance-role", ask=_no_role),
     Row(id="stale-static-keys", ask=_stale_keys),
+    Row(id="static-keys-in-environment", ask=outside.environment_keys),
     Row(id="stale-keys-loaded", ask=_loaded_keys),
     Row(id="static-keys-present", ask=_keys_present),
+    Row(id="static-keys-on-disk", ask=outside.waiting_keys),
     Row(id="region-wrong", ask=_wrong_region),
     Row(id="region-missing", ask=_region_from_imds),
+    Row(id="static-keys-ignored", ask=outside.idle_keys),
 )
 """In the order to act: a role proves itself only over a mended path, and keys go only where the role is proven."""
 

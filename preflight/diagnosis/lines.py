@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..facts import CouldNotCheck, NodeFacts, Repository, Survey, Unknown
 from ..judgement import NodeLine, NotApplicable
-from ..rules import keystore, members, path, repository, role, routes
+from ..rules import keystore, members, path, repository, role, routes, sources
 
 NOT_GATHERED = "not gathered"
 """How a section begins that no selected check needed: a line says nothing about it."""
@@ -42,12 +42,27 @@ def _process(survey: Survey, node: NodeFacts) -> str:
 def _keys(survey: Survey, node: NodeFacts) -> str:
     found = keystore.client_keys(survey, node)
     if not found:
-        return "no static keys"
+        return _outside(survey, node) or "no static keys"
     if any(keys.refusal for keys in found):
         return "static keys in use, refused by S3"
     if any(keys.used for keys in found):
         return "static keys in use, accepted by S3"
     return "static keys in the keystore, not yet proven in use"
+
+
+def _outside(survey: Survey, node: NodeFacts) -> str:
+    """Static keys that come from elsewhere than the keystore; "" where none is seen."""
+    try:
+        sources.on_aws(survey, node)
+        used = sources.in_use(survey, node)
+        waiting = sources.waiting(survey, node)
+    except (CouldNotCheck, NotApplicable):
+        return ""  # SRC-1 says so
+    if used:
+        where = members.listed([sources.WHERE[keys.source or ""] for keys in used])
+        state = "refused by S3" if sources.refusal(survey, node) else "not refused by S3"
+        return f"static keys in {where} of the process, {state}"
+    return "static keys on disk for the next start" if waiting else ""
 
 
 def _role(survey: Survey, node: NodeFacts) -> str:
@@ -71,9 +86,19 @@ def _safe(survey: Survey, node: NodeFacts) -> str:
     except CouldNotCheck:
         return ""  # "static keys unknown" has said it
     if not found:
-        return ""
+        return _safe_outside(survey, node)
     proven = all(role.unproven(node, keys.repositories) is None for keys in found)
     return "safe to remove: " + ("yes" if proven else "no")
+
+
+def _safe_outside(survey: Survey, node: NodeFacts) -> str:
+    try:
+        repositories, used = sources.on_aws(survey, node), sources.in_use(survey, node)
+    except (CouldNotCheck, NotApplicable):
+        return ""
+    if not used:
+        return ""
+    return "safe to remove: " + ("yes" if role.unproven(node, repositories) is None else "no")
 
 
 def _routes(survey: Survey, node: NodeFacts) -> str:

@@ -71,7 +71,7 @@ def test_a_healthy_cluster_passes_every_check_and_nothing_but(lab, tmp_path):
     ran = Ran(tmp_path)
     assert ran.differing() == {}, ran.text
     assert ran.status == 0
-    assert len(ran.outcomes) == 16 * 3
+    assert len(ran.outcomes) == 18 * 3
     assert ran.diagnosis.causes == ()
 
 

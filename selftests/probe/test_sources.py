@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -65,7 +66,7 @@ def look(host, facts):
 def found(section):
     """(file name, line, name) of each line found."""
     sources = msgspec.convert(section["value"], records.Sources)
-    return [(os.path.basename(source.path), source.line, source.name) for source in sources.found]
+    return [(Path(source.path).name, source.line, source.name) for source in sources.found]
 
 
 def test_a_packaged_host_with_nothing_set_names_what_was_read(host, look):
@@ -74,7 +75,7 @@ def test_a_packaged_host_with_nothing_set_names_what_was_read(host, look):
 
     value = msgspec.convert(look()["value"], records.Sources)
     assert value.found == ()
-    assert [os.path.basename(path) for path in value.files] == ["jvm.options", "default", "elasticsearch.service"]
+    assert [Path(path).name for path in value.files] == ["jvm.options", "default", "elasticsearch.service"]
 
 
 def test_every_kind_of_file_on_every_python(host, look, python):

@@ -13,17 +13,17 @@ from preflight.diagnosis import diagnose
 
 
 def test_every_check_passes_on_a_healthy_cluster():
-    """16 checks on 3 nodes: all pass but CLUSTER-2, which counts only with --complete."""
+    """18 checks on 3 nodes: all pass but CLUSTER-2, which counts only with --complete."""
     outcomes = judged(healthy())
 
-    assert Counter(o.outcome for o in outcomes) == {"pass": 45, "not applicable": 3}
+    assert Counter(o.outcome for o in outcomes) == {"pass": 51, "not applicable": 3}
     assert {o.check for o in outcomes if o.outcome == "not applicable"} == {"CLUSTER-2"}
-    assert len(checks()) == 16
+    assert len(checks()) == 18
 
 
 def test_a_complete_healthy_cluster_passes_cluster_2_too():
     """With --complete nothing is left out."""
-    assert Counter(o.outcome for o in judged(healthy(complete=True))) == {"pass": 48}
+    assert Counter(o.outcome for o in judged(healthy(complete=True))) == {"pass": 54}
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -41,16 +41,18 @@ def test_healthy_shapes_are_quiet(name):
 @pytest.mark.parametrize(
     ("name", "passed"),
     [
-        ("three_subnets", 45),
-        ("dedicated_masters", 45),
-        ("coordinating", 39),
-        ("voting_only", 39),
-        ("busy_host", 45),
-        ("elsewhere", 45),
+        ("three_subnets", 51),
+        ("dedicated_masters", 51),
+        ("coordinating", 45),
+        ("voting_only", 45),
+        ("busy_host", 51),
+        ("elsewhere", 51),
         ("only_elsewhere", 33),
-        ("one_of_three", 13),
+        ("one_of_three", 15),
         ("no_s3", 27),
-        ("before_regions", 39),
+        ("before_regions", 45),
+        ("web_identity", 51),
+        ("container_credentials", 51),
     ],
 )
 def test_how_much_of_a_shape_is_really_checked(name, passed):

@@ -315,14 +315,12 @@ def test_a_node_that_would_not_start_is_not_told_to():
 def test_loaded_keys_are_forgotten_only_where_the_role_is_proven():
     """Keys gone from the file and still loaded: a reload is the fix, unless nothing would sign afterwards."""
     survey = surveys.verify_fails(healthy(), "es-2", surveys.STALE)
-    proven = remedy.forget_loaded_keys(survey, survey.node("es-2"), [])
+    proven = remedy.forget_loaded_keys(survey, survey.node("es-2"))
     without = surveys.no_instance_role(survey, "es-2")
 
     assert proven.caution is None
     assert "reload_secure_settings" in texts(proven)[0]
-    assert remedy.forget_loaded_keys(without, without.node("es-2"), []).caution.startswith(
-        "do not reload or restart yet"
-    )
+    assert remedy.forget_loaded_keys(without, without.node("es-2")).caution.startswith("do not reload or restart yet")
 
 
 def test_a_running_node_outside_the_cluster_is_not_told_to_start():
