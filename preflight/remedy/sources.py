@@ -123,7 +123,8 @@ def _script(kind: str, lines: list[Source]) -> list[str]:
     ] * bool(own) + [drop] * bool(options)
     # An Environment= without a value would take back every variable given before it.
     parts.append(r"s/^[[:space:]]*Environment=[[:space:]]*$/#&/")
-    return ["/^[[:space:]]*Environment=/{" + "; ".join(parts) + "}"]
+    # Lines that a backslash continues become one first, so that none is left half empty.
+    return [r":a; /\\$/{N; s/\\\n/ /; ba;}", "/^[[:space:]]*Environment=/{" + "; ".join(parts) + "}"]
 
 
 def _from_yml(survey: Survey, node: NodeFacts, names: tuple[str, ...]) -> tuple[Command, ...]:
