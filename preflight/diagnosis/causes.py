@@ -147,8 +147,8 @@ def _loaded_keys(scene: Scene, node: NodeFacts) -> Found | None:
     sentences = scene.sentences(node, "key refused")
     if not sentences or keystore.client_keys(scene.survey, node):
         return None
-    if sources.in_use(scene.survey, node):
-        return None  # that key signs (outside.environment_keys)
+    if sources.in_use(scene.survey, node) or any(k.loaded is None for k in sources.waiting(scene.survey, node)):
+        return None  # that key signs, or may (outside.environment_keys, waiting_keys)
     process, file = node.process, node.keystore
     changed = (
         isinstance(process, Process)

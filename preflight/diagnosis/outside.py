@@ -65,11 +65,17 @@ def waiting_keys(scene: Scene, node: NodeFacts) -> Found | None:
     waiting = sources.waiting(scene.survey, node)
     if not waiting or sources.in_use(scene.survey, node):
         return None
+    perhaps = any(keys.loaded is None for keys in waiting)
+    refused = scene.repository_pairs(node, "key refused") if perhaps else ()
+    what = "that the process may have loaded" if perhaps else "that the next start loads"
     return Found(
-        title="{nodes}: static keys on disk that the next start loads; they then win over the instance role",
-        evidence=tuple(f"{node.name}: {place}" for keys in waiting for place in sources.places(keys)),
-        confidence="certain",
-        explains=(("SRC-1", node.name),),
+        title="{nodes}: static keys on disk " + what + "; they then win over the instance role",
+        evidence=(
+            *(f"{node.name}: {place}" for keys in waiting for place in sources.places(keys)),
+            *(scene.sentences(node, "key refused") if refused else ()),
+        ),
+        confidence="likely" if perhaps else "certain",
+        explains=(("SRC-1", node.name), *(refused if sources.keystore_is_clean(scene.survey, node) else ())),
         remedy=remedy.remove_outside_keys(scene.survey, node),
     )
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from ..facts import Config, Install, NodeFacts, Source, Sources, Survey, View
+from ..facts import Config, Install, NodeFacts, Process, Source, Sources, Survey, View
 from ..judgement import Command, Remedy
 from ..rules import members, role, sources
 from .asking import AFTERWARDS, ask, restart, stamp
@@ -18,8 +18,8 @@ UNTOUCHED = "the running process does not use them: nothing has to be restarted 
 def remove_outside_keys(survey: Survey, node: NodeFacts) -> Remedy:
     """Comment out what hands the process a static key that this version uses, and restart where it has it already.
 
-    The commands are the fix only where S3 accepted this node's role for every repository on AWS; keys that the process
-    has not loaded are none that it needs.
+    The commands are the fix only where S3 accepted this node's role for every repository on AWS. Keys that a running
+    process was seen not to have are none that it needs.
     """
     secure = sources.secure_in_yml(node)
     if secure:
@@ -27,6 +27,8 @@ def remove_outside_keys(survey: Survey, node: NodeFacts) -> Remedy:
         return Remedy(commands=_from_yml(survey, node, secure), advice=(UNTOUCHED, *_nested(node), *after))
     used, waiting = sources.in_use(survey, node), sources.waiting(survey, node)
     lines = [line for keys in (*used, *waiting) for line in keys.lines]
+    if not isinstance(node.process, Process):
+        used += waiting  # whether it lives on them is not known
     files = _files(lines)
     edits = _edits(survey, node, lines)
     if not used:

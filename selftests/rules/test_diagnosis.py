@@ -56,6 +56,16 @@ def test_half_a_pair_signs_nothing():
     assert [cause.id for cause in causes(survey)] == ["stale-keys-loaded", "static-keys-ignored"]
 
 
+def test_keys_on_disk_may_be_what_a_hidden_process_signs_with():
+    """Likely, not certain; and no tale of a key that was in the keystore before."""
+    survey = surveys.verify_fails(surveys.default_file_keys(healthy(), "es-2"), "es-2", surveys.STALE)
+    survey = with_node(survey, "es-2", process=Unknown(reason="its environment may not be read"))
+    cause = next(cause for cause in causes(survey) if ("REPO-1", "es-2") in cause.explains)
+
+    assert (cause.id, cause.confidence) == ("static-keys-on-disk", "likely")
+    assert ("SRC-1", "es-2") in cause.explains
+
+
 def test_keystore_keys_come_before_those_of_the_environment():
     """What S3 refuses is the keystore's; the environment's wait behind it, and have a cause of their own."""
     by_id = {cause.id: cause for cause in causes(surveys.env_keys(stale_keys(healthy(), "es-2"), "es-2"))}

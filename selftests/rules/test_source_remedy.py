@@ -14,6 +14,7 @@ from preflight import remedy
 from preflight.facts import SignedList, Source, Sources, Unknown
 from preflight.probe.sections.config import parse
 from preflight.probe.sections.sources import Reading
+from preflight.redaction import redact
 
 VARIABLES = """\
 # AWS_ACCESS_KEY_ID=commented
@@ -193,6 +194,43 @@ def test_keys_not_loaded_need_no_restart_and_no_proof():
 
     assert mend.caution is None
     assert [command.text.split()[1] for command in mend.commands] == ["cp", "sed"]
+
+
+@pytest.mark.parametrize("process", [None, Unknown(reason="it may not be read")])
+def test_keys_that_may_be_in_use_are_removed_as_if_they_were(process):
+    """A stopped node may have lived on them, one that nobody may look at may do so now."""
+    survey = with_node(surveys.default_file_keys(healthy(), "es-2"), "es-2", process=process)
+    proven = remedy.remove_outside_keys(survey, survey.node("es-2"))
+    survey = surveys.no_instance_role(survey, "es-2")
+
+    assert proven.commands[2].text == "sudo systemctl restart elasticsearch"
+    assert remedy.remove_outside_keys(survey, survey.node("es-2")).caution.startswith("do not remove yet")
+
+
+@pytest.mark.parametrize(
+    "survey",
+    [
+        surveys.env_keys(healthy(), "es-2"),
+        surveys.jvm_option_keys(healthy(), "es-2"),
+        surveys.written(
+            healthy(),
+            "es-2",
+            *(Source(kind="unit", path="/etc/u.conf", line=2, name=name) for name in surveys.ENVIRONMENT_KEYS),
+            *(
+                Source(kind=kind, path=f"/etc/{kind}", line=2, name=name, through="ES_JAVA_OPTS")
+                for name in surveys.OPTION_KEYS
+                for kind in ("unit", "variables")
+            ),
+        ),
+    ],
+)
+def test_no_command_looks_like_a_secret(survey):
+    """What masks secrets in the report leaves every command and line as it was printed."""
+    mend = remedy.remove_outside_keys(survey, survey.node("es-2"))
+    texts = [*(command.text for command in mend.commands), *mend.advice]
+
+    assert len(texts) > 4
+    assert [text for text in texts if redact(text) != text] == []
 
 
 @pytest.mark.parametrize(
