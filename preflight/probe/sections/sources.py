@@ -121,9 +121,7 @@ class Reading(object):
                 for path in names_in_folder("%s/%s.d" % (folder, name), ".conf"):
                     drop_ins[path] = "%s/%s.d/%s" % (folder, name, path)
         for path in files + [drop_ins[name] for name in sorted(drop_ins)]:
-            # A file linked to nothing masks the one of that name.
-            if os.path.realpath(path) != "/dev/null":
-                self.unit_file(path, unit)
+            self.unit_file(path, unit)
 
     def unit_file(self, path, unit):
         section = ""
