@@ -23,6 +23,8 @@ Outcomes = Mapping[tuple[str, str], str]
 Act = Callable[[Lab, Node], None]
 
 YML = "/etc/elasticsearch/elasticsearch.yml"
+DEFAULT_FILE = "/etc/default/elasticsearch"
+KEY_OPTIONS = "/etc/elasticsearch/jvm.options.d/aws.options"
 STALE_SETTINGS = ("s3.client.default.access_key", "s3.client.default.secret_key")
 SESSION_TOKEN = "s3.client.default.session_token"  # noqa: S105 - a setting's name
 ASIDE = f"{elasticsearch.KEYSTORE_FILE}.aside"
@@ -41,12 +43,13 @@ _CLOSED = {("KEY-5", "victim"): "fail", ("RESTART-1", "victim"): "fail"}
 class Fault(NamedTuple):
     """One thing that can be broken.
 
-    what: one line for `lab faults`; cause: id of the one cause that the diagnosis must name
+    what: one line for `lab faults`; cause: id of the cause that the diagnosis must name first, and alone but for
+    besides: what comes with it
     outcomes: for a data node; on_master: what changes when the victim is the elected master
     needs_elasticsearch, needs_peers: what the lab must have; restarts: breaking restarts Elasticsearch, after
     which a victim that was the elected master is made that again
     leaves: the victim is no member of the cluster while it is broken
-    since: the first version on which the suite has something to say
+    since: the first version on which it is what it says; before, outcomes_before (mostly none) holds, without master's
     """
 
     what: str
@@ -55,11 +58,13 @@ class Fault(NamedTuple):
     heal: Act
     outcomes: Outcomes
     on_master: Outcomes = {}  # noqa: RUF012 - a NamedTuple's default, never written to
+    besides: tuple[str, ...] = ()
     needs_elasticsearch: bool = True
     needs_peers: bool = False
     restarts: bool = False
     leaves: bool = False
     since: tuple[int, int] = (0, 0)
+    outcomes_before: Outcomes = {}  # noqa: RUF012 - as on_master
 
 
 def peer_of(lab: Lab, victim: Node) -> Node:
@@ -72,9 +77,9 @@ def expected(
 ) -> dict[tuple[str, str], str]:
     """{(check, node name): outcome} of everything that must differ from the healthy cluster, nothing else."""
     row = FAULTS[fault]
-    if lab.version is not None and tuple(map(int, lab.version.split(".")[:2])) < row.since:
-        return {}
     rules = {**row.outcomes, **(row.on_master if is_master else {})}
+    if lab.version is not None and tuple(map(int, lab.version.split(".")[:2])) < row.since:
+        rules = {**row.outcomes_before}
     has_peer = any(who == "peer" for _, who in rules)
     found: dict[tuple[str, str], str] = {}
     for node in lab.nodes:
@@ -226,6 +231,64 @@ def _restore_keystore(lab: Lab, victim: Node) -> None:
     file = elasticsearch.KEYSTORE_FILE
     back = f"if [ -e {ASIDE} ]; then mv -f {ASIDE} {file}; fi"
     host.execute(victim, ["sh", "-c", f"{back}; chown root:elasticsearch {file} && chmod 660 {file}"])
+
+
+def _append(victim: Node, path: str, text: str) -> None:
+    """Add lines to a file of Elasticsearch's, its own group's as all of them are; a secret only over standard input."""
+    command = f"umask 007; cat >>{path} && chgrp elasticsearch {path}"
+    host.execute(victim, ["sh", "-c", command], stdin=text)
+
+
+def _drop_lines(victim: Node, path: str, pattern: str) -> None:
+    """Take lines out of a file, commented out by the printed fix or not, with the copy that the fix has left."""
+    command = f"sed -i -E '/^#*({pattern})/d' {path}; rm -f {path}.before-preflight-*"
+    host.execute(victim, ["sh", "-c", command])
+
+
+def _write_key_variables(lab: Lab, victim: Node) -> None:
+    pair = cloud.stale_key()
+    values = f"AWS_ACCESS_KEY_ID={pair['access_key']}\nAWS_SECRET_ACCESS_KEY={pair['secret_key']}\n"
+    _append(victim, DEFAULT_FILE, values)
+
+
+def _remove_key_variables(lab: Lab, victim: Node) -> None:
+    _drop_lines(victim, DEFAULT_FILE, "AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY)=")
+
+
+def _load_key_variables(lab: Lab, victim: Node) -> None:
+    _write_key_variables(lab, victim)
+    _restart(lab, victim)
+
+
+def _unload_key_variables(lab: Lab, victim: Node) -> None:
+    _remove_key_variables(lab, victim)
+    _restart(lab, victim)
+
+
+def _load_key_options(lab: Lab, victim: Node) -> None:
+    pair = cloud.stale_key()
+    values = f"-Daws.accessKeyId={pair['access_key']}\n-Daws.secretAccessKey={pair['secret_key']}\n"
+    _append(victim, KEY_OPTIONS, values)
+    _restart(lab, victim)
+
+
+def _unload_key_options(lab: Lab, victim: Node) -> None:
+    host.execute(victim, ["sh", "-c", f"rm -f {KEY_OPTIONS} {KEY_OPTIONS}.before-preflight-*"])
+    _restart(lab, victim)
+
+
+def _write_bare_keys(lab: Lab, victim: Node) -> None:
+    pair = cloud.stale_key()
+    # Not restarted: the lab's plugin does not register the two, as the real module does.
+    host.execute(victim, ["cp", "-p", YML, f"{YML}.aside"])
+    _append(victim, YML, f"access_key: {pair['access_key']}\nsecret_key: {pair['secret_key']}\n")
+
+
+def _remove_bare_keys(lab: Lab, victim: Node) -> None:
+    # The very file, its time too: a change since the start is a finding of its own.
+    host.execute(
+        victim, ["sh", "-c", f"rm -f {YML}.before-preflight-*; if [ -e {YML}.aside ]; then mv {YML}.aside {YML}; fi"]
+    )
 
 
 def _remove_region(lab: Lab, victim: Node) -> None:
@@ -381,6 +444,46 @@ FAULTS: Mapping[str, Fault] = {
         _take_keystore,
         _restore_keystore,
         _CLOSED,
+    ),
+    "env-keys": Fault(
+        "a deleted access key in the environment of the node's Elasticsearch, from /etc/default/elasticsearch",
+        "static-keys-in-environment",
+        _load_key_variables,
+        _unload_key_variables,
+        {("SRC-1", "victim"): "fail", ("REPO-1", "victim"): "fail"},
+        on_master=_STOPS_AT_MASTER,
+        restarts=True,
+        since=(8, 19),
+        outcomes_before={("SRC-2", "victim"): "warning"},
+    ),
+    "jvm-option-keys": Fault(
+        "a deleted access key in -D options of the node's Elasticsearch, from jvm.options.d",
+        "static-keys-in-environment",
+        _load_key_options,
+        _unload_key_options,
+        {("SRC-1", "victim"): "fail", ("REPO-1", "victim"): "fail"},
+        on_master=_STOPS_AT_MASTER,
+        restarts=True,
+        since=(8, 19),
+        outcomes_before={("SRC-2", "victim"): "warning"},
+    ),
+    "default-file-keys": Fault(
+        "a deleted access key in /etc/default/elasticsearch, not loaded yet",
+        "static-keys-on-disk",
+        _write_key_variables,
+        _remove_key_variables,
+        {("SRC-1", "victim"): "fail"},
+        since=(8, 19),
+        outcomes_before={("SRC-2", "victim"): "warning"},
+    ),
+    "yml-bare-keys": Fault(
+        "access_key and secret_key at the top of the node's elasticsearch.yml, where nothing reads them",
+        "static-keys-ignored",
+        _write_bare_keys,
+        _remove_bare_keys,
+        {("SRC-2", "victim"): "warning", ("RESTART-1", "victim"): "warning"},
+        # Written, and not started with since: worth a look by itself, whatever was written.
+        besides=("changed-since-start",),
     ),
     "region-missing": Fault(
         "no region in the node's elasticsearch.yml: only its metadata service gives one",

@@ -31,6 +31,7 @@ from .facts import (
     NodeFacts,
     Process,
     Routing,
+    Sources,
     System,
     Unknown,
     View,
@@ -50,6 +51,7 @@ SECTIONS: dict[str, Any] = {
     "process": Process,
     "keystore": Keystore,
     "config": Config,
+    "sources": Sources,
     "imds": Imds,
     "routing": Routing,
 }

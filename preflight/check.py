@@ -18,6 +18,7 @@ Need = Literal[
     "process",
     "keystore",
     "config",
+    "sources",
     "imds",
     "routing",
     "view",

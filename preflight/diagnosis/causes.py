@@ -12,7 +12,7 @@ from .. import remedy
 from ..facts import CouldNotCheck, Imds, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, role, routes
-from . import keys, ports
+from . import keys, outside, ports
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -109,7 +109,7 @@ def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
             return None  # a row above has decided it
     return Found(
         title=f"{{nodes}}: {finding.observed}",
-        evidence=(*(f"{node.name}: {line}" for line in finding.details), *keys.sentences(scene, node, "connection")),
+        evidence=(*(f"{node.name}: {line}" for line in finding.details), *scene.sentences(node, "connection")),
         confidence="certain",
         explains=(
             ("PATH-1", node.name),
@@ -134,7 +134,7 @@ def _no_role(scene: Scene, node: NodeFacts) -> Found | None:
     denied = isinstance(node.imds, Imds) and node.imds.outcome == "answered"
     return Found(
         title="{nodes}: no instance role to sign with",
-        evidence=(f"{node.name}: {finding.observed}", *keys.sentences(scene, node, "no credentials")),
+        evidence=(f"{node.name}: {finding.observed}", *scene.sentences(node, "no credentials")),
         confidence="certain" if denied else "likely",
         explains=(("ROLE-1", node.name), ("ROLE-2", node.name), *scene.repository_pairs(node, "no credentials")),
         remedy=remedy.give_role(scene.survey, node),
@@ -181,13 +181,16 @@ ROWS = (
     Row(id="keystore-file", ask=keys.keystore_file),
     Row(id="keystore-half", ask=keys.half_pair),
     Row(id="stale-static-keys", ask=keys.stale_keys),
+    Row(id="static-keys-in-environment", ask=outside.environment_keys),
     Row(id="stale-keys-loaded", ask=keys.loaded_keys),
     Row(id="static-keys-waiting", ask=keys.waiting_keys),
     Row(id="static-keys-present", ask=keys.keys_present),
+    Row(id="static-keys-on-disk", ask=outside.waiting_keys),
     Row(id="keystore-differs", ask=keys.keystore_differs),
     Row(id="would-not-start", ask=keys.would_not_start),
     Row(id="region-wrong", ask=_wrong_region),
     Row(id="region-missing", ask=_region_from_imds),
+    Row(id="static-keys-ignored", ask=outside.idle_keys),
     Row(id="changed-since-start", ask=keys.changed),
 )
 """In the order to act: a role proves itself only over a mended path, keys go only where the role is proven, and out of

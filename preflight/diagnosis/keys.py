@@ -5,20 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import remedy
-from ..facts import CouldNotCheck, NodeFacts, Repository, known
-from ..rules import keystore, keystores, members, refusals, restart, role
+from ..facts import CouldNotCheck, NodeFacts, known
+from ..rules import keystore, keystores, members, refusals, restart, role, sources
 from .found import Found
 from .scene import Scene
-
-
-def sentences(scene: Scene, node: NodeFacts, kind: str, only: tuple[Repository, ...] | None = None) -> tuple[str, ...]:
-    """What `_verify` said on the node, where it is of this kind (refusals.Meaning.kind): one line at most.
-
-    only: of these repositories alone
-    """
-    failures = scene.failures(node, only)
-    found = [f.sentence for f in failures if (m := refusals.of(f)) is not None and m.kind == kind]
-    return tuple(f"_verify on {node.name}: {sentence}" for sentence in found[:1])
 
 
 def stale_keys(scene: Scene, node: NodeFacts) -> Found | None:
@@ -52,25 +42,20 @@ def _proof(node: NodeFacts, found: Sequence[keystore.ClientKeys]) -> str:
 
 
 def loaded_keys(scene: Scene, node: NodeFacts) -> Found | None:
-    """S3 refuses a key although the keystore holds none: the process has it from elsewhere, or from before."""
-    said = sentences(scene, node, "key refused", role.repositories(scene.survey, node))
+    """S3 refuses a key although neither keystore nor environment holds one: the process has it from before."""
+    said = scene.sentences(node, "key refused", role.repositories(scene.survey, node))
     if not said or keystore.client_keys(scene.survey, node):
         return None
-    outside = keystore.outside_keys(scene.survey, node)
-    if outside:
-        what = f"{members.listed(outside)} given to the process when it started"
-        title = "{nodes}: S3 refuses a key that the process got from its environment"
-    else:
-        changed = keystore.changed_since_start(node)
-        when = "the file changed after the process started" if changed else "the file is older than the process"
-        what = f"the keystore holds no key of an S3 client ({when})"
-        title = "{nodes}: the process still signs with a key that is no longer in the keystore, and S3 refuses it"
+    if sources.in_use(scene.survey, node) or any(k.loaded is None for k in sources.waiting(scene.survey, node)):
+        return None  # that key signs, or may (outside.environment_keys, waiting_keys)
+    changed = keystore.changed_since_start(node)
+    when = "the file changed after the process started" if changed else "the file is older than the process"
     return Found(
-        title=title,
-        evidence=(*said, f"{node.name}: {what}"),
+        title="{nodes}: the process still signs with a key that is no longer in the keystore, and S3 refuses it",
+        evidence=(*said, f"{node.name}: the keystore holds no key of an S3 client ({when})"),
         confidence="likely",
         explains=scene.repository_pairs(node, "key refused"),
-        remedy=remedy.forget_loaded_keys(scene.survey, node, outside),
+        remedy=remedy.forget_loaded_keys(scene.survey, node),
     )
 
 
@@ -172,11 +157,16 @@ def would_not_start(scene: Scene, node: NodeFacts) -> Found | None:
     if not reasons:
         return None
     removed = any(reason.kind == "removed setting" for reason in reasons)
+    secure = any(reason.kind == "secure setting" for reason in reasons)
     return Found(
         title="{nodes}: would not start again",
         evidence=tuple(f"{node.name}: {reason.text}" for reason in reasons),
         confidence="certain",
-        explains=(("RESTART-1", node.name), *((("REGION-3", node.name),) if removed else ())),
+        explains=(
+            ("RESTART-1", node.name),
+            *((("REGION-3", node.name),) if removed else ()),
+            *((("SRC-1", node.name),) if secure else ()),
+        ),
         remedy=remedy.come_back(scene.survey, node),
     )
 

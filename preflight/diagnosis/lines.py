@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..facts import CouldNotCheck, NodeFacts, Repository, Survey, Unknown
 from ..judgement import NodeLine, NotApplicable
-from ..rules import keystore, members, path, repository, restart, role, routes
+from ..rules import keystore, members, path, repository, restart, role, routes, sources
 
 KEYS = {
     "refused": "static keys in use, refused by S3",
@@ -50,7 +50,7 @@ def _process(survey: Survey, node: NodeFacts) -> str:
 def _keys(survey: Survey, node: NodeFacts) -> str:
     found = keystore.client_keys(survey, node)
     if not found:
-        return _in_memory(survey, node) or "no static keys"
+        return _outside(survey, node) or _in_memory(survey, node) or "no static keys"
     uses = {keys.use for keys in found}
     return next(words for use, words in KEYS.items() if use in uses)
 
@@ -59,12 +59,24 @@ def _in_memory(survey: Survey, node: NodeFacts) -> str | None:
     try:
         if keystore.only_in_memory(survey, node) is None:
             return None
-        outside = keystore.outside_keys(survey, node)
     except (CouldNotCheck, NotApplicable):
         return None
-    if outside:
-        return f"no static keys in the keystore, S3 refuses a key from the process's environment ({outside[0]})"
     return "static keys removed from the keystore, still in memory, refused by S3"
+
+
+def _outside(survey: Survey, node: NodeFacts) -> str:
+    """Static keys that come from elsewhere than the keystore; "" where none is seen."""
+    try:
+        sources.on_aws(survey, node)
+        used = sources.in_use(survey, node)
+        waiting = sources.waiting(survey, node)
+    except (CouldNotCheck, NotApplicable):
+        return ""  # SRC-1 says so
+    if used:
+        where = members.listed([sources.WHERE[keys.source or ""] for keys in used])
+        state = "refused by S3" if sources.refusal(survey, node) else "not refused by S3"
+        return f"static keys in {where} of the process, {state}"
+    return "static keys on disk for the next start" if waiting else ""
 
 
 def _role(survey: Survey, node: NodeFacts) -> str:
@@ -84,9 +96,19 @@ def _safe(survey: Survey, node: NodeFacts) -> str:
     except CouldNotCheck:
         return ""  # "static keys unknown" has said it
     if not found:
-        return ""
+        return _safe_outside(survey, node)
     proven = all(keystore.needed_still(node, keys) is None for keys in found)
     return "safe to remove: " + ("yes" if proven else "no")
+
+
+def _safe_outside(survey: Survey, node: NodeFacts) -> str:
+    try:
+        repositories, used = sources.on_aws(survey, node), sources.in_use(survey, node)
+    except (CouldNotCheck, NotApplicable):
+        return ""
+    if not used:
+        return ""
+    return "safe to remove: " + ("yes" if role.unproven(node, repositories) is None else "no")
 
 
 def _routes(survey: Survey, node: NodeFacts) -> str:

@@ -53,6 +53,14 @@ class Scene:
             return ()
         return tuple(found)
 
+    def sentences(self, node: NodeFacts, kind: str, only: tuple[Repository, ...] | None = None) -> tuple[str, ...]:
+        """The first of the node's `_verify` failures of one kind (refusals.Meaning.kind) as a line of evidence.
+
+        only: of these repositories alone
+        """
+        found = [f.sentence for f in self.failures(node, only) if (m := refusals.of(f)) is not None and m.kind == kind]
+        return tuple(f"_verify on {node.name}: {sentence}" for sentence in found[:1])
+
     def _failure(self, node: NodeFacts, name: str) -> VerifyFailure | None:
         try:
             return repository.failure_of(self.survey, node, name)

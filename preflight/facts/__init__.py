@@ -18,6 +18,8 @@ from .node import (
     Routing,
     Rule,
     SignedList,
+    Source,
+    Sources,
     System,
 )
 from .survey import FORMAT, NodeFacts, Options, Survey, dump, load
@@ -47,6 +49,8 @@ __all__ = [
     "Rule",
     "S3Client",
     "SignedList",
+    "Source",
+    "Sources",
     "Survey",
     "System",
     "Unknown",

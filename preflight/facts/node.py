@@ -115,6 +115,34 @@ class Config(Fact, frozen=True, kw_only=True):
     names: tuple[str, ...]
 
 
+class Source(Fact, frozen=True, kw_only=True):
+    """One line on disk that gives Elasticsearch a variable or a -D option when it starts next.
+
+    kind: jvm-options | variables (a file of NAME=value lines) | unit (Environment= of a systemd unit or its drop-in)
+    name: of the variable (AWS_ACCESS_KEY_ID) or of the option (aws.accessKeyId)
+    through: the variable whose value carries the option (ES_JAVA_OPTS), None elsewhere
+    key_prefix: AKIA or ASIA where it holds an access key id that begins so; line: counted from 1
+    """
+
+    kind: Literal["jvm-options", "variables", "unit"]
+    path: str
+    line: int
+    name: str
+    through: str | None = None
+    key_prefix: Literal["AKIA", "ASIA"] | None = None
+
+
+class Sources(Fact, frozen=True, kw_only=True):
+    """What the files that feed Elasticsearch's start say of credentials and region. source: probe section `sources`.
+
+    files: those that were read, in the order they are; found: lines with AWS_* variables, -Daws.*, -Dcom.amazonaws.*
+    and -Des.allow_insecure_settings=true. elasticsearch.yml is in Config
+    """
+
+    files: tuple[str, ...]
+    found: tuple[Source, ...]
+
+
 class RoleCredentials(Fact, frozen=True, kw_only=True):
     """What IMDS handed out for the role; the key itself stays on the node.
 

@@ -17,6 +17,7 @@ from .node import (
     Login,
     Process,
     Routing,
+    Sources,
     System,
 )
 
@@ -43,6 +44,7 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     process: Process | Unknown | None
     keystore: Keystore | Unknown
     config: Config | Unknown
+    sources: Sources | Unknown
     imds: Imds | Unknown
     routing: Routing | Unknown
     view: View | Unknown

@@ -12,6 +12,7 @@ from .process import join, reach_host, start_elasticsearch
 from .region import drop_removed_settings, set_region
 from .restart import come_back
 from .role import give_role, one_role
+from .sources import remove_idle_keys, remove_outside_keys
 
 __all__ = [
     "ask",
@@ -31,6 +32,8 @@ __all__ = [
     "prove_role",
     "reach_bucket",
     "reach_host",
+    "remove_idle_keys",
+    "remove_outside_keys",
     "remove_static_keys",
     "restart",
     "set_region",

@@ -120,23 +120,8 @@ def container(node: NodeFacts) -> tuple[str, ...]:
     return ()
 
 
-def forget_loaded_keys(survey: Survey, node: NodeFacts, outside: list[str]) -> Remedy:
-    """Make the process drop a key that its keystore no longer holds.
-
-    outside: names of variables or properties that give the key, where it comes from the process's start
-    """
-    if outside:
-        return Remedy(
-            caution=f"remove {', '.join(outside)} where the process gets it first; a restart alone brings it back",
-            commands=(
-                Command(
-                    where=node.name,
-                    text='sudo sh -c \'grep -lE "AWS_(ACCESS|SECRET)|aws[.](access|secret)" '
-                    "/etc/default/elasticsearch /etc/sysconfig/elasticsearch /etc/elasticsearch/jvm.options.d/* "
-                    "/etc/systemd/system/elasticsearch.service.d/* 2>/dev/null'",
-                ),
-            ),
-        )
+def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
+    """Make the process drop a key that its keystore no longer holds."""
     why = role.unproven(node, role.repositories(survey, node))
     if why is not None:
         return Remedy(

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from .. import s3, versions
+from .. import s3
 from ..facts import Config, CouldNotCheck, Keystore, NodeFacts, Process, Repository, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import members, refusals, repository, role
@@ -24,7 +24,6 @@ CLOCK = 2.0
 OWN_WRITING = 120.0
 """Seconds after its start within which Elasticsearch may have written the keystore itself (format, missing seed)."""
 
-OUTSIDE = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "aws.accessKeyId", "aws.secretAccessKey")
 """Variables and properties that give AWS SDK v2 a key."""
 
 
@@ -151,15 +150,6 @@ def only_in_memory(survey: Survey, node: NodeFacts) -> str | None:
     member = survey.member_of(node)
     using = tuple(r for r in members.repositories(survey, node) if s3.endpoint(node, member, r).aws)
     return _seen_by_verify(survey, node, using)[0]
-
-
-def outside_keys(survey: Survey, node: NodeFacts) -> list[str]:
-    """Names of variables and properties that give the process a key, where its version reads them."""
-    if not isinstance(node.process, Process):
-        return []
-    if not versions.line(members.version_of(survey, node)).environment_keys:
-        return []
-    return [name for name in (*node.process.environment, *node.process.properties) if name in OUTSIDE]
 
 
 def static_s3_keys(survey: Survey, node: NodeFacts) -> Finding | None:

@@ -40,8 +40,9 @@ def test_faults_are_listed_a_line_each_to_anybody(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
         "stale-keystore", "stale-in-memory", "stale-on-disk", "keystore-half", "lone-session-token",
-        "keystore-unreadable", "keystore-missing", "region-missing", "no-instance-role", "port-refused",
-        "port-dropped", "route-drift", "route-drift-upstream", "elasticsearch-down", "host-down",
+        "keystore-unreadable", "keystore-missing", "env-keys", "jvm-option-keys", "default-file-keys", "yml-bare-keys",
+        "region-missing", "no-instance-role", "port-refused", "port-dropped",
+        "route-drift", "route-drift-upstream", "elasticsearch-down", "host-down",
     ]  # fmt: skip
     assert all(len(line.split()) > 3 for line in lines)
 

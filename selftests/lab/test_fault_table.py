@@ -5,7 +5,19 @@ import pytest
 from lab import faults
 from lab.state import Lab
 
-CHECKS = ("NODE-1", "KEY-1", "REPO-1", "PORT-1", "PATH-1", "ROUTE-1", "REGION-2", "CLUSTER-1", "CLUSTER-2")
+CHECKS = (
+    "NODE-1",
+    "KEY-1",
+    "REPO-1",
+    "PORT-1",
+    "PATH-1",
+    "ROUTE-1",
+    "REGION-2",
+    "SRC-1",
+    "SRC-2",
+    "CLUSTER-1",
+    "CLUSTER-2",
+)
 
 
 @pytest.fixture
@@ -49,6 +61,14 @@ def test_a_missing_region_says_nothing_to_versions_whose_sdk_asks_s3(lab):
     assert expected(lab, "region-missing", "es-1") == {("REGION-2", "es-1"): "warning"}
     lab.version = "8.18.0"
     assert expected(lab, "region-missing", "es-1") == {}
+
+
+@pytest.mark.parametrize("fault", ["env-keys", "jvm-option-keys"])
+def test_keys_from_the_start_are_ignored_before_8_19(lab, fault):
+    assert expected(lab, fault, "es-1") == {("SRC-1", "es-1"): "fail", ("REPO-1", "es-1"): "fail"}
+    assert ("REPO-1", "es-3") in expected(lab, fault, "es-1", is_master=True)
+    lab.version = "8.18.0"
+    assert expected(lab, fault, "es-1", is_master=True) == {("SRC-2", "es-1"): "warning"}
 
 
 def test_who_has_left_is_no_member(lab):

@@ -26,7 +26,7 @@ def test_a_healthy_cluster_passes_every_check_and_nothing_but(lab, tmp_path):
     ran = Ran(tmp_path)
     assert ran.differing() == {}, ran.text
     assert ran.status == 0
-    assert len(ran.outcomes) == 20 * 3
+    assert len(ran.outcomes) == 22 * 3
     assert ran.diagnosis.causes == ()
 
 
@@ -46,7 +46,7 @@ def test_each_fault_is_found_on_its_node_with_its_cause_and_nothing_else(lab, tm
         run_lab("heal")
     assert ran.differing() == expected, ran.text
     causes = ran.diagnosis.causes
-    assert [cause.id for cause in causes] == [row.cause], ran.text
+    assert [cause.id for cause in causes] == [row.cause, *row.besides], ran.text
     peers = {node for (_, node) in expected if node != victim.name} if row.cause == "port-blocked" else set()
     assert victim.name in causes[0].nodes and set(causes[0].nodes) <= {victim.name, *peers}, ran.text
     assert ran.diagnosis.causes[0].title in " ".join(ran.text.split())

@@ -66,7 +66,7 @@ def test_the_command_is_one_line_that_shows_none_of_the_program(sudo, user):
 
 def test_it_answers_on_every_python(start, python):
     session = start(python=python)
-    sections = ["system", "install", "process", "keystore", "config", "routing"]
+    sections = ["system", "install", "process", "keystore", "config", "sources", "routing"]
     answer = session.ask({"ask": "facts", "sections": sections, "deadline": 20}, 20)["sections"]
     system = msgspec.convert(answer["system"]["value"], records.System)
     assert session.python == system.python and abs(session.clock_offset()) < 5

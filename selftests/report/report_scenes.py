@@ -20,6 +20,7 @@ from preflight.facts import (
     Repository,
     RoleCredentials,
     Routing,
+    Sources,
     Survey,
     System,
     Unknown,
@@ -95,6 +96,7 @@ def node_facts(name: str, number: int, names: list[str]) -> NodeFacts:
                           format=7, owner="root", group="elasticsearch", mode="0660", modified=STARTED - 90000,
                           read_by="file"),
         config=Config(path="/etc/elasticsearch/elasticsearch.yml", modified=STARTED - 90000, settings={}, names=()),
+        sources=Sources(files=("/etc/elasticsearch/jvm.options",), found=()),
         imds=Imds(outcome="answered", milliseconds=1.2, token_status=200, instance_id="i-0abc", region="ap-northeast-2",
                   availability_zone="ap-northeast-2a", role_status=200, role="es-node",
                   credentials=RoleCredentials(code="Success", key_prefix="ASIA", expires=STARTED + 3600)),
@@ -252,7 +254,7 @@ def host_down(names: list[str] | None = None) -> Scene:
     reason = f"connection to {node.host}:22 timed out after 5.0 s"
     gone = Unknown(reason=reason, blocked=True)
     sections = (
-        "login", "system", "install", "process", "keystore", "config", "imds", "routing",
+        "login", "system", "install", "process", "keystore", "config", "sources", "imds", "routing",
         "view", "dials", "paths", "buckets",
     )  # fmt: skip
     dead = NodeFacts(name=down, host=node.host, ssh=node.ssh, **dict.fromkeys(sections, gone))  # type: ignore[arg-type]

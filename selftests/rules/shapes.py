@@ -18,6 +18,7 @@ from preflight.facts import (
     Repository,
     Rule,
     S3Client,
+    Source,
     Survey,
     Unknown,
 )
@@ -350,6 +351,47 @@ def imds_closed_by_route(_: Survey) -> Survey:
     return survey
 
 
+def web_identity(survey: Survey) -> Survey:
+    """IRSA: a token file and a role's name are no static key, nor is a region from the environment."""
+    names = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION")
+    return _given(survey, *names)
+
+
+def container_credentials(survey: Survey) -> Survey:
+    """An endpoint that hands out credentials is no static key either."""
+    return _given(survey, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+
+
+def proxies_and_tuning(survey: Survey) -> Survey:
+    """Proxies, a metadata endpoint, a profile that repository-s3 may not read, a region as an option."""
+    survey = _given(
+        survey, "https_proxy", "NO_PROXY", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_PROFILE", "ES_JAVA_OPTS"
+    )
+    path = "/etc/elasticsearch/jvm.options"
+    for number in (1, 2, 3):
+        name = f"es-{number}"
+        survey = surveys.started_with(survey, name, options=("aws.region", "https.proxyHost", "aws.disableEc2Metadata"))
+        survey = surveys.written(survey, name, Source(kind="jvm-options", path=path, line=80, name="aws.region"))
+    return survey
+
+
+def _given(survey: Survey, *names: str) -> Survey:
+    for number in (1, 2, 3):
+        name, path = f"es-{number}", "/etc/systemd/system/elasticsearch.service.d/aws.conf"
+        lines = [Source(kind="unit", path=path, line=2, name=n) for n in names if n.startswith("AWS_")]
+        survey = surveys.written(surveys.started_with(survey, name, variables=names), name, *lines)
+    return survey
+
+
+def elsewhere_by_environment(survey: Survey) -> Survey:
+    """Nothing goes to AWS, and the keys for where everything goes come from the environment."""
+    survey = only_elsewhere(survey)
+    for number in (1, 2, 3):
+        name = f"es-{number}"
+        survey = surveys.started_with(surveys.default_file_keys(survey, name), name, variables=surveys.ENVIRONMENT_KEYS)
+    return survey
+
+
 SHAPES: dict[str, Callable[[Survey], Survey]] = {
     shape.__name__: shape
     for shape in (
@@ -377,5 +419,9 @@ SHAPES: dict[str, Callable[[Survey], Survey]] = {
         proxied_by_the_jvm,
         interface_endpoint,
         imds_closed_by_route,
+        web_identity,
+        container_credentials,
+        proxies_and_tuning,
+        elsewhere_by_environment,
     )
 }

@@ -34,6 +34,8 @@ from preflight.facts import (
     Routing,
     S3Client,
     SignedList,
+    Source,
+    Sources,
     Survey,
     System,
     Unknown,
@@ -194,6 +196,10 @@ def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
                 "xpack.security.http.ssl.certificate_authorities",
                 "xpack.security.http.ssl.enabled",
             ),
+        ),
+        sources=Sources(
+            files=("/etc/elasticsearch/jvm.options", "/etc/default/elasticsearch"),
+            found=(),
         ),
         imds=Imds(
             outcome="answered",
@@ -498,7 +504,7 @@ def host_down(survey: Survey, name: str) -> Survey:
         remedy="is the host up, and does its security group let this machine in?",
     )
     blocked = Unknown(reason=f"{name} could not be surveyed (NODE-1)", blocked=True)
-    seen = ("system", "install", "process", "keystore", "config", "imds", "routing")
+    seen = ("system", "install", "process", "keystore", "config", "sources", "imds", "routing")
     asked = ("view", "dials", "paths", "buckets")
     sections = dict.fromkeys((*seen, *asked), blocked)
     return _member_gone(with_node(survey, name, login=why, **sections), name)
@@ -538,6 +544,59 @@ def _member_gone(survey: Survey, name: str) -> Survey:
     return with_cluster(survey, members=members, master_id=new, asked=asked, verifications=verifications)
 
 
+def written(survey: Survey, name: str, *lines: Source) -> Survey:
+    """Lines in files that feed the node's next start."""
+    found = survey.node(name).sources
+    assert isinstance(found, Sources)
+    files = tuple(dict.fromkeys((*found.files, *(line.path for line in lines))))
+    return with_node(survey, name, sources=Sources(files=files, found=(*found.found, *lines)))
+
+
+def started_with(survey: Survey, name: str, *, variables: Iterable[str] = (), options: Iterable[str] = ()) -> Survey:
+    """The running process has these names."""
+    process = survey.node(name).process
+    assert isinstance(process, Process)
+    environment = tuple(sorted({*process.environment, *variables}))
+    properties = tuple(sorted({*process.properties, *options}))
+    return with_node(survey, name, process=replace(process, environment=environment, properties=properties))
+
+
+ENVIRONMENT_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+OPTION_KEYS = ("aws.accessKeyId", "aws.secretAccessKey")
+
+
+def default_file_keys(survey: Survey, name: str) -> Survey:
+    """A pair in /etc/default/elasticsearch that the process was not started with."""
+    path = "/etc/default/elasticsearch"
+    lines = [Source(kind="variables", path=path, line=3 + at, name=n) for at, n in enumerate(ENVIRONMENT_KEYS)]
+    return written(survey, name, replace(lines[0], key_prefix="AKIA"), lines[1])
+
+
+def env_keys(survey: Survey, name: str) -> Survey:
+    """The same pair, loaded and unknown to IAM."""
+    survey = started_with(default_file_keys(survey, name), name, variables=ENVIRONMENT_KEYS)
+    return verify_fails(survey, name, STALE)
+
+
+def jvm_option_keys(survey: Survey, name: str) -> Survey:
+    """A pair in jvm.options.d, loaded and unknown to IAM."""
+    path = "/etc/elasticsearch/jvm.options.d/aws.options"
+    lines = [Source(kind="jvm-options", path=path, line=1 + at, name=n) for at, n in enumerate(OPTION_KEYS)]
+    return verify_fails(started_with(written(survey, name, *lines), name, options=OPTION_KEYS), name, STALE)
+
+
+def yml_names(survey: Survey, name: str, *names: str) -> Survey:
+    """More names in the node's elasticsearch.yml."""
+    config = survey.node(name).config
+    assert isinstance(config, Config)
+    return with_node(survey, name, config=replace(config, names=tuple(sorted({*config.names, *names}))))
+
+
+def yml_bare_keys(survey: Survey, name: str) -> Survey:
+    """access_key and secret_key at the top of elasticsearch.yml."""
+    return yml_names(survey, name, "access_key", "secret_key")
+
+
 FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "stale-keystore": stale_keys,
     "stale-in-memory": stale_in_memory,
@@ -552,6 +611,10 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "port-dropped": port_dropped,
     "route-drift": route_own,
     "route-drift-upstream": route_upstream,
+    "env-keys": env_keys,
+    "jvm-option-keys": jvm_option_keys,
+    "default-file-keys": default_file_keys,
+    "yml-bare-keys": yml_bare_keys,
     "elasticsearch-down": elasticsearch_down,
     "host-down": host_down,
 }

@@ -29,15 +29,51 @@ def test_a_removed_key_that_is_still_loaded():
     assert cause.explains == (("REPO-1", "es-2"),)
 
 
-@pytest.mark.parametrize(("version", "named"), [("8.19.21", True), ("8.18.0", False)])
+@pytest.mark.parametrize(
+    ("version", "named"),
+    [
+        ("8.19.21", ["static-keys-in-environment"]),
+        ("8.18.0", ["stale-keys-loaded", "static-keys-ignored"]),
+        ("9.0.4", ["stale-keys-loaded", "static-keys-ignored"]),
+        ("9.1.0", ["static-keys-in-environment"]),
+    ],
+)
 def test_a_key_from_the_environment_counts_where_the_version_reads_it(version, named):
-    """AWS SDK v2 reads AWS_ACCESS_KEY_ID, SDK v1 in Elasticsearch does not."""
-    survey = surveys.verify_fails(healthy(version=version), "es-2", surveys.STALE)
+    """AWS SDK v2 reads AWS_ACCESS_KEY_ID, SDK v1 in Elasticsearch does not: there the process has it from before."""
+    survey = surveys.env_keys(healthy(version=version), "es-2")
+    first, *_ = found = causes(survey)
+
+    assert [cause.id for cause in found] == named
+    assert ("REPO-1", "es-2") in first.explains
+    assert first.confidence == ("certain" if len(named) == 1 else "likely")
+
+
+def test_half_a_pair_signs_nothing():
+    """The SDK passes over a key id without its secret: what S3 refuses is a key from before."""
+    survey = surveys.verify_fails(healthy(), "es-2", surveys.STALE)
     process = survey.node("es-2").process
     survey = with_node(survey, "es-2", process=replace(process, environment=("AWS_ACCESS_KEY_ID",)))
-    (cause,) = causes(survey)
 
-    assert any("AWS_ACCESS_KEY_ID" in line for line in cause.evidence) is named
+    assert [cause.id for cause in causes(survey)] == ["stale-keys-loaded", "static-keys-ignored"]
+
+
+def test_keys_on_disk_may_be_what_a_hidden_process_signs_with():
+    """Likely, not certain; and no tale of a key that was in the keystore before."""
+    survey = surveys.verify_fails(surveys.default_file_keys(healthy(), "es-2"), "es-2", surveys.STALE)
+    survey = with_node(survey, "es-2", process=Unknown(reason="its environment may not be read"))
+    cause = next(cause for cause in causes(survey) if ("REPO-1", "es-2") in cause.explains)
+
+    assert (cause.id, cause.confidence) == ("static-keys-on-disk", "likely")
+    assert ("SRC-1", "es-2") in cause.explains
+
+
+def test_keystore_keys_come_before_those_of_the_environment():
+    """What S3 refuses is the keystore's; the environment's wait behind it, and have a cause of their own."""
+    by_id = {cause.id: cause for cause in causes(surveys.env_keys(stale_keys(healthy(), "es-2"), "es-2"))}
+
+    assert set(by_id) == {"stale-static-keys", "static-keys-in-environment"}
+    assert by_id["stale-static-keys"].explains == (("KEY-1", "es-2"), ("REPO-1", "es-2"))
+    assert by_id["static-keys-in-environment"].explains == (("SRC-1", "es-2"),)
 
 
 def test_keys_that_nobody_refused_are_a_cause_of_their_own():

@@ -24,6 +24,10 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "no-instance-role": ("no-instance-role", {"ROLE-1": "fail", "REPO-1": "fail"}),
     "route-drift": ("route-own", {"ROUTE-1": "fail", "PATH-1": "fail", "REPO-1": "fail"}),
     "route-drift-upstream": ("route-upstream", {"PATH-1": "fail", "REPO-1": "fail"}),
+    "env-keys": ("static-keys-in-environment", {"SRC-1": "fail", "REPO-1": "fail"}),
+    "jvm-option-keys": ("static-keys-in-environment", {"SRC-1": "fail", "REPO-1": "fail"}),
+    "default-file-keys": ("static-keys-on-disk", {"SRC-1": "fail"}),
+    "yml-bare-keys": ("static-keys-ignored", {"SRC-2": "warning"}),
     "elasticsearch-down": ("elasticsearch-down", {"CLUSTER-1": "fail", "REPO-1": "could not check"}),
 }
 """Fault -> its cause, and what the victim's checks then are. Ports are told apart below: others see them."""
@@ -76,7 +80,7 @@ def test_port_fault_is_seen_by_the_peer(fault, victim):
 
 @pytest.mark.parametrize("victim", [DATA, MASTER])
 def test_host_down_blocks_its_own_checks_only(victim):
-    """One node could not be checked, 18 of its checks are blocked by that, nothing is held against the others."""
+    """One node could not be checked, 20 of its checks are blocked by that, nothing is held against the others."""
     survey = FAULTS["host-down"](healthy(), victim)
     outcomes = judged(survey)
 
@@ -84,10 +88,10 @@ def test_host_down_blocks_its_own_checks_only(victim):
     assert found.pop(("NODE-1", victim)) == "could not check"
     assert set(found.values()) == {"blocked"}
     assert {node for _, node in found} == {victim}
-    assert len(found) == 18
+    assert len(found) == 20
     (cause,) = diagnose(survey, outcomes).causes
     assert cause.id == "host-unreachable"
-    assert len(cause.explains) == 19
+    assert len(cause.explains) == 21
 
 
 def test_the_incident_is_two_causes():

@@ -13,17 +13,17 @@ from preflight.diagnosis import diagnose
 
 
 def test_every_check_passes_on_a_healthy_cluster():
-    """20 checks on 3 nodes: all pass but CLUSTER-2, which counts only with --complete."""
+    """22 checks on 3 nodes: all pass but CLUSTER-2, which counts only with --complete."""
     outcomes = judged(healthy())
 
-    assert Counter(o.outcome for o in outcomes) == {"pass": 57, "not applicable": 3}
+    assert Counter(o.outcome for o in outcomes) == {"pass": 63, "not applicable": 3}
     assert {o.check for o in outcomes if o.outcome == "not applicable"} == {"CLUSTER-2"}
-    assert len(checks()) == 20
+    assert len(checks()) == 22
 
 
 def test_a_complete_healthy_cluster_passes_cluster_2_too():
     """With --complete nothing is left out."""
-    assert Counter(o.outcome for o in judged(healthy(complete=True))) == {"pass": 60}
+    assert Counter(o.outcome for o in judged(healthy(complete=True))) == {"pass": 66}
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -41,18 +41,20 @@ def test_healthy_shapes_are_quiet(name):
 @pytest.mark.parametrize(
     ("name", "passed"),
     [
-        ("three_subnets", 57),
-        ("dedicated_masters", 57),
-        ("coordinating", 50),
-        ("voting_only", 50),
-        ("busy_host", 57),
-        ("elsewhere", 57),
-        ("elsewhere_reloaded", 57),
-        ("tarball", 57),
+        ("three_subnets", 63),
+        ("dedicated_masters", 63),
+        ("coordinating", 56),
+        ("voting_only", 56),
+        ("busy_host", 63),
+        ("elsewhere", 63),
+        ("elsewhere_reloaded", 63),
+        ("tarball", 63),
         ("only_elsewhere", 45),
-        ("one_of_three", 16),
+        ("one_of_three", 18),
         ("no_s3", 36),
-        ("before_regions", 51),
+        ("before_regions", 57),
+        ("web_identity", 63),
+        ("container_credentials", 63),
     ],
 )
 def test_how_much_of_a_shape_is_really_checked(name, passed):

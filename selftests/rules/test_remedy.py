@@ -423,7 +423,7 @@ def test_no_command_restarts_a_node_that_would_not_start_again(login):
     mends = (
         remedy.remove_static_keys(survey, node),
         remedy.set_region(survey, node),
-        remedy.forget_loaded_keys(survey, node, []),
+        remedy.forget_loaded_keys(survey, node),
     )
 
     for mend in mends:
@@ -444,14 +444,12 @@ def test_a_region_is_not_written_beside_an_endpoint_of_another():
 def test_loaded_keys_are_forgotten_only_where_the_role_is_proven():
     """Keys gone from the file and still loaded: a reload is the fix, unless nothing would sign afterwards."""
     survey = surveys.verify_fails(healthy(), "es-2", surveys.STALE)
-    proven = remedy.forget_loaded_keys(survey, survey.node("es-2"), [])
+    proven = remedy.forget_loaded_keys(survey, survey.node("es-2"))
     without = surveys.no_instance_role(survey, "es-2")
 
     assert proven.caution is None
     assert "reload_secure_settings" in texts(proven)[0]
-    assert remedy.forget_loaded_keys(without, without.node("es-2"), []).caution.startswith(
-        "do not reload or restart yet"
-    )
+    assert remedy.forget_loaded_keys(without, without.node("es-2")).caution.startswith("do not reload or restart yet")
 
 
 def test_a_running_node_outside_the_cluster_is_not_told_to_start():

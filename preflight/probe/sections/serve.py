@@ -17,6 +17,7 @@ from .paths import paths
 from .process import find_server, process
 from .relay import Relay
 from .routing import routing
+from .sources import sources
 from .system import system
 from .together import our_fault, together, wrapped
 
@@ -27,6 +28,7 @@ SECTIONS = {
     "process": process,
     "keystore": keystore,
     "config": config,
+    "sources": sources,
     "imds": imds,
     "routing": routing,
 }

@@ -1,0 +1,182 @@
+"""Taking static keys out of the files that feed Elasticsearch's start; only a restart makes the process forget them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from ..facts import Config, Install, NodeFacts, Process, Source, Sources, Survey, View
+from ..judgement import Command, Remedy
+from ..rules import members, role, sources
+from .asking import AFTERWARDS, ask, restart, stamp
+from .keys import prove_role
+
+UNTOUCHED = "the running process does not use them: nothing has to be restarted for this"
+
+
+def remove_outside_keys(survey: Survey, node: NodeFacts) -> Remedy:
+    """Comment out what hands the process a static key that this version uses, and restart where it has it already.
+
+    The commands are the fix only where S3 accepted this node's role for every repository on AWS. Keys that a running
+    process was seen not to have are none that it needs.
+    """
+    secure = sources.secure_in_yml(node)
+    if secure:
+        after = _after(survey, node, (_yml(node),))
+        return Remedy(commands=_from_yml(survey, node, secure), advice=(UNTOUCHED, *_nested(node), *after))
+    used, waiting = sources.in_use(survey, node), sources.waiting(survey, node)
+    lines = [line for keys in (*used, *waiting) for line in keys.lines]
+    if not isinstance(node.process, Process):
+        used += waiting  # whether it lives on them is not known
+    files = _files(lines)
+    edits = _edits(survey, node, lines)
+    if not used:
+        return Remedy(commands=edits, advice=(UNTOUCHED, *_after(survey, node, files)))
+    repositories = sources.on_aws(survey, node)
+    why = role.unproven(node, repositories)
+    if why is not None:
+        return Remedy(
+            caution=f"do not remove yet: role not proven on {node.name}: {why}",
+            commands=prove_role(survey, node),
+            advice=("without a role the node has nothing else to sign with, and every one of its snapshots fails",),
+        )
+    names = [name for keys in used for name in keys.names]
+    nowhere = [name for name in names if not any(line.name == name for line in lines)]
+    if nowhere:
+        return Remedy(
+            caution=f"remove {members.listed(nowhere)} where the process gets it first: no file that was read "
+            "gives it, and a restart alone may bring it back",
+            commands=edits,
+            advice=(
+                f"read: {_read(node)}",
+                "look at the start script, the container's own settings, the unit's ExecStart",
+            ),
+        )
+    again = tuple(
+        ask(survey, node, f"_snapshot/{quote(r.name, safe='')}/_verify")
+        for r in repositories or ()
+        if isinstance(node.view, View) and survey.options.elasticsearch_login is not None
+    )
+    return Remedy(
+        commands=(*edits, Command(where=node.name, text=restart(node)), *again),
+        advice=(
+            "a reload cannot do it: variables and -D options are read when the process starts",
+            "restart one node at a time, the elected master last; green and no snapshot running before each",
+            *_after(survey, node, files),
+        ),
+    )
+
+
+def remove_idle_keys(survey: Survey, node: NodeFacts) -> Remedy:
+    """Comment out keys that nothing uses, before an upgrade or the other half of a pair makes them count."""
+    idle, bare = sources.idle(survey, node), sources.bare_in_yml(node)
+    lines = [line for keys in idle for line in keys.lines]
+    commands = _edits(survey, node, lines) + (_from_yml(survey, node, bare) if bare else ())
+    advice: tuple[str, ...] = ()
+    if commands:
+        files = _files(lines) + ((_yml(node),) if bare else ())
+        advice = (UNTOUCHED, *(_nested(node) if bare else ()), *_after(survey, node, files))
+    elif idle:
+        advice = (
+            f"none of the files that were read gives them ({_read(node)}): look at the start script and the unit",
+        )
+    if not sources.insecure_allowed(node):
+        return Remedy(commands=commands, advice=advice)
+    first = (
+        "do not take -Des.allow_insecure_settings away yet: a repository that carries keys of its own then fails: "
+        "register each one again without access_key and secret_key first"
+    )
+    return Remedy(commands=commands, advice=(*advice, first)) if commands else Remedy(caution=first, advice=advice)
+
+
+def _edits(survey: Survey, node: NodeFacts, lines: Iterable[Source]) -> tuple[Command, ...]:
+    """A copy aside and one sed a file; systemd is told where a unit changed."""
+    by_file: dict[str, list[Source]] = {}
+    for line in lines:
+        by_file.setdefault(line.path, []).append(line)
+    commands: list[Command] = []
+    for path, inside in by_file.items():
+        script = "; ".join(dict.fromkeys(part for kind in _kinds(inside) for part in _script(kind, inside)))
+        commands += _edit(survey, node, path, script)
+    if any(line.kind == "unit" for inside in by_file.values() for line in inside):
+        commands.append(Command(where=node.name, text="sudo systemctl daemon-reload"))
+    return tuple(commands)
+
+
+def _kinds(lines: list[Source]) -> list[str]:
+    return list(dict.fromkeys(line.kind for line in lines))
+
+
+def _script(kind: str, lines: list[Source]) -> list[str]:
+    """sed -E for one kind of file. What stands beside a key on its line stays."""
+    own = _either(line.name for line in lines if line.kind == kind and line.through is None)
+    options = _either(line.name for line in lines if line.kind == kind and line.through)
+    drop = rf's/-D({options})(=[^[:space:]"\x27]*)?//g'
+    if kind == "jvm-options":
+        return [rf"s/^([0-9]+(-[0-9]*)?:)?-D({own})(=|$)/#&/"]
+    if kind == "variables":
+        start = r"^[[:space:]]*(export[[:space:]]+)?"
+        return [f"s/{start}({own})=/#&/"] * bool(own) + [f"/{start}ES_JAVA_OPTS=/{drop}"] * bool(options)
+    parts = [
+        rf's/"({own})=[^"]*"//g',
+        rf"s/\x27({own})=[^\x27]*\x27//g",
+        rf"s/([=[:space:]])({own})=[^[:space:]]*/\1/g",
+    ] * bool(own) + [drop] * bool(options)
+    # An Environment= without a value would take back every variable given before it.
+    parts.append(r"s/^[[:space:]]*Environment=[[:space:]]*$/#&/")
+    # Lines that a backslash continues become one first, so that none is left half empty.
+    return [r":a; /\\$/{N; s/\\\n/ /; ba;}", "/^[[:space:]]*Environment=/{" + "; ".join(parts) + "}"]
+
+
+def _from_yml(survey: Survey, node: NodeFacts, names: tuple[str, ...]) -> tuple[Command, ...]:
+    script = rf's/^[[:space:]]*["\x27]?({_either(names)})["\x27]?[[:space:]]*:/#&/'
+    return tuple(_edit(survey, node, _yml(node), script))
+
+
+def _edit(survey: Survey, node: NodeFacts, path: str, script: str) -> list[Command]:
+    file, copy = shlex.quote(path), shlex.quote(_copy(survey, path))
+    return [
+        Command(where=node.name, text=f"sudo cp -p {file} {copy}"),
+        Command(where=node.name, text=f"sudo sed -i -E {shlex.quote(script)} {file}"),
+    ]
+
+
+def _copy(survey: Survey, path: str) -> str:
+    return f"{path}.before-preflight-{stamp(survey)}"
+
+
+def _either(names: Iterable[str]) -> str:
+    return "|".join(name.replace(".", r"\.") for name in dict.fromkeys(names))
+
+
+def _files(lines: Iterable[Source]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(line.path for line in lines))
+
+
+def _read(node: NodeFacts) -> str:
+    return members.listed(node.sources.files) if isinstance(node.sources, Sources) else "none"
+
+
+def _nested(node: NodeFacts) -> tuple[str, ...]:
+    return (f"settings written as nested keys (s3: client: …) are for an editor: {_yml(node)}",)
+
+
+def _yml(node: NodeFacts) -> str:
+    return node.config.path if isinstance(node.config, Config) else "/etc/elasticsearch/elasticsearch.yml"
+
+
+def _after(survey: Survey, node: NodeFacts, files: tuple[str, ...]) -> tuple[str, ...]:
+    found = [
+        "also remove them from what put them there (configuration management, image, user data), or they come back"
+    ]
+    for path in files:
+        found.append(f"to undo: sudo cp -p {shlex.quote(_copy(survey, path))} {shlex.quote(path)}")
+    if files:
+        copies = " ".join(shlex.quote(_copy(survey, path)) for path in files)
+        found.append(f"at the very end, delete what still holds the keys: sudo rm {copies}")
+    if isinstance(node.install, Install) and node.install.layout == "docker":
+        found.append(
+            "Elasticsearch runs in a container here: a file of its image or volume is changed where it comes from"
+        )
+    return (*found, AFTERWARDS)
