@@ -356,6 +356,29 @@ def test_a_stray_route_is_taken_out():
     ]
 
 
+def test_a_stray_route_of_ipv6_is_taken_out_there():
+    """`ip route del blackhole default` without -6 would mean the other family."""
+    survey = healthy()
+    for number, node in enumerate(survey.nodes, 1):
+        own = surveys.Address(device="eth0", family="inet6", address=f"2001:db8::{number}", prefix=64, scope="global")
+        table = replace(node.routing, addresses=(*node.routing.addresses, own))
+        paths = tuple(
+            replace(p, target="2600:1f00::1", gateway="fe80::1") if p.purpose.startswith("s3:") else p
+            for p in node.paths
+        )
+        survey = with_node(survey, node.name, routing=table, paths=paths)
+    node = survey.node("es-2")
+    stray = surveys.route("default", family="inet6", kind="blackhole", device=None)
+    paths = tuple(
+        replace(p, kind="blackhole", gateway=None, device=None) if p.purpose.startswith("s3:") else p
+        for p in node.paths
+    )
+    table = replace(node.routing, routes=(*node.routing.routes, stray))
+    survey = with_node(survey, "es-2", routing=table, paths=paths)
+
+    assert texts(remedy.own_route(survey, survey.node("es-2"))) == ["sudo ip -6 route del blackhole default"]
+
+
 def test_two_stray_routes_are_for_a_person():
     """One command does not mend them, and which of them is right is not proven."""
     survey = surveys.route_own(healthy(), "es-2")
