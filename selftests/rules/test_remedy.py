@@ -432,6 +432,23 @@ def test_a_node_that_would_not_start_is_not_told_to():
     assert not any("systemctl start" in text for text in texts(mend))
 
 
+@pytest.mark.parametrize("layout", ["tar", "docker"])
+def test_a_restart_that_nobody_can_type_is_advice(layout):
+    """Elasticsearch from a tarball or in a container has no command of ours to restart it."""
+    survey = surveys.region_missing(stale_keys(healthy(), "es-2"), "es-2")
+    survey = with_node(survey, "es-2", install=replace(survey.node("es-2").install, layout=layout))
+    survey = replace(survey, options=replace(survey.options, elasticsearch_login=None))
+    node = survey.node("es-2")
+
+    for mend in (
+        remedy.remove_static_keys(survey, node),
+        remedy.set_region(survey, node),
+        remedy.forget_loaded_keys(survey, node, []),
+    ):
+        assert not any("start" in text for text in texts(mend))
+        assert any("then restart this node: " in line for line in mend.advice)
+
+
 @pytest.mark.parametrize("login", ["user", None])
 def test_no_command_restarts_a_node_that_would_not_start_again(login):
     """With a removed setting in its file a restart is the end of that node, whatever it was to mend."""
