@@ -488,7 +488,7 @@ class SlowConnections(Connections):
 
     def get(self, node):
         if node.name == "es-b":
-            time.sleep(2.5)
+            time.sleep(2.0)
         return super().get(node)
 
 
@@ -496,10 +496,10 @@ def test_a_node_that_is_given_up_stays_given_up_and_says_nothing_more(place):
     place.add("es-a")
     place.add("es-b")
     place.probe(**{'if ask == "paths":': 'if ask == "paths":\n            time.sleep(1.5)'})
-    found = place.run(connections=SlowConnections, connect_timeout=0.5, command_timeout=1.0)
+    found = place.run(connections=SlowConnections, connect_timeout=0.25, command_timeout=1.0)
     told = list(place.lines)
     late = found.nodes[1]
-    assert late.login == Unknown(reason="no answer within 2 s", remedy="give it longer with --command-timeout")
+    assert late.login == Unknown(reason="no answer within 1.5 s", remedy="give it longer with --command-timeout")
     assert late.system.blocked and late.view.blocked
     time.sleep(0.5)
     assert place.lines == told
@@ -510,7 +510,7 @@ def test_a_second_answer_that_comes_too_late_is_unknown_and_the_first_stands(pla
     place.add()
     place.probe(**{'if ask == "paths":': 'if ask == "paths":\n            time.sleep(3)'})
     began = time.monotonic()
-    found = place.run(connect_timeout=0.5, command_timeout=1.0).nodes[0]
+    found = place.run(connect_timeout=0.25, command_timeout=1.0).nodes[0]
     assert time.monotonic() - began < 5.5
     for section in (found.dials, found.paths, found.buckets):
         assert isinstance(section, Unknown) and "--command-timeout" in section.remedy
@@ -544,6 +544,6 @@ def test_a_node_that_freezes_between_the_questions_costs_its_deadline(place):
 
     place.monkeypatch.setattr(place.cluster, "answer", freezing)
     began = time.monotonic()
-    found = place.run(connect_timeout=0.5, command_timeout=1.0).nodes[0]
+    found = place.run(connect_timeout=0.25, command_timeout=1.0).nodes[0]
     assert time.monotonic() - began < 8
     assert isinstance(found.dials, Unknown) and isinstance(found.process, Process)

@@ -69,6 +69,13 @@ def restart(node: NodeFacts) -> str:
     return "sudo systemctl restart elasticsearch"
 
 
+def restarting(node: NodeFacts) -> tuple[tuple[Command, ...], tuple[str, ...]]:
+    """The restart as a command where there is one to type, else as advice."""
+    if isinstance(node.install, Install) and node.install.layout in ("tar", "docker"):
+        return (), (f"then restart this node: {restart(node)}",)
+    return (Command(where=node.name, text=restart(node)),), ()
+
+
 def waits(node: NodeFacts) -> str | None:
     """Why this node must not be restarted yet; None where its configuration is not known to refuse a start."""
     if isinstance(node.config, Config) and any(region.REMOVED.fullmatch(name) for name in node.config.names):

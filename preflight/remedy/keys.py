@@ -10,7 +10,7 @@ from urllib.parse import quote
 from ..facts import Install, Keystore, NodeFacts, Survey, View
 from ..judgement import Command, Remedy
 from ..rules import keystore, members, role
-from .asking import ask, refused_certificate, restart, restart_does_too, stamp, waits
+from .asking import ask, refused_certificate, restart_does_too, restarting, stamp, waits
 from .region import drop_removed_settings
 
 
@@ -66,7 +66,9 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         )
     else:
         why = waits(node)
-        commands += [] if why else [Command(where=node.name, text=restart(node))]
+        typed, told = restarting(node)
+        commands += [] if why else typed
+        advice[:0] = () if why else told
         advice.insert(
             0,
             "the process keeps the keys it has loaded until it is restarted or told to reload"
@@ -132,7 +134,8 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
         why = waits(node)
         if why is not None:
             return Remedy(caution=why, commands=drop_removed_settings(survey, node).commands)
-        return Remedy(commands=(Command(where=node.name, text=restart(node)),))
+        typed, told = restarting(node)
+        return Remedy(commands=typed, advice=told)
     reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
     repositories = sorted(r.name for r in role.repositories(survey, node))
     return Remedy(

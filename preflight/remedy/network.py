@@ -81,7 +81,8 @@ def _proven_change(survey: Survey, node: NodeFacts) -> str | None:
     except (CouldNotCheck, NotApplicable):
         return None
     if len(extra) == 1 and not missing:
-        return f"sudo ip route del {tables.written(extra[0])}"
+        family = "-6 " if extra[0].family == "inet6" else ""
+        return f"sudo ip {family}route del {tables.written(extra[0])}"
     if len(missing) == 1 and all(r.destination == missing[0].destination for r in extra):
         wanted = missing[0]
         own_subnet = wanted.gateway is not None and routes.same_subnet(node.routing, wanted.gateway)

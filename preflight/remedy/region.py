@@ -7,7 +7,7 @@ import shlex
 from ..facts import Config, CouldNotCheck, NodeFacts, Repository, Survey
 from ..judgement import Command, Remedy
 from ..rules import region
-from .asking import AFTERWARDS, CONTROLLER, restart, stamp, waits
+from .asking import AFTERWARDS, CONTROLLER, restarting, stamp, waits
 
 
 def set_region(survey: Survey, node: NodeFacts) -> Remedy:
@@ -52,7 +52,9 @@ def set_region(survey: Survey, node: NodeFacts) -> Remedy:
         if command not in commands:
             commands.append(command)
     if commands:
-        commands.append(Command(where=node.name, text=restart(node)))
+        typed, told = restarting(node)
+        commands += typed
+        advice += told
         advice.append(
             "settings in elasticsearch.yml are read at start only; restart one node at a time and wait for green"
         )

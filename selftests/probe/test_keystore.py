@@ -18,9 +18,10 @@ from keystore_files import CANARY, body_of, closed, keystore_file
 
 from preflight import facts as records
 from preflight.probe.sections import gcm, keystore
-from preflight.probe.sections.base import Unseen
+from preflight.probe.sections.base import TOOL_PATH, Unseen
 
 DATA = Path(__file__).parent / "data"
+SERVER = "org.elasticsearch.server/org.elasticsearch.bootstrap.Elasticsearch"
 NAMES = ["keystore.seed", "s3.client.default.access_key", "s3.client.default.secret_key"]
 ONE_BLOCK = st.binary(min_size=16, max_size=16)
 FORMATS = {"7.17.13": 4, "8.19.3": 7, "9.1.0": 7}
@@ -197,6 +198,25 @@ def test_doubt_and_a_tool_that_does_not_help_is_unknown(facts, packaged, script,
     tool(folder, script)
     answer = facts("keystore", replace=replace, deadline=4)["keystore"]
     assert words in answer["unknown"] and "value" not in answer
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root could run another user's file as root")
+def test_root_never_runs_the_service_users_tool_as_root(facts, packaged):
+    """Whoever owns the process chooses the folder that the tool is taken from."""
+    folder, replace = packaged
+    (folder / "conf/elasticsearch.keystore").write_bytes(b"\0" * 300)
+    tool(folder, f"echo > {folder}/ran; echo keystore.seed")
+    server = folder / "proc/100"
+    server.mkdir()
+    arguments = ["java", f"-Des.path.home={folder}/home", f"-Des.path.conf={folder}/conf", "-m", SERVER]
+    (server / "cmdline").write_bytes("\0".join([*arguments, ""]).encode())
+    (server / "status").write_text("Uid:\t65534\t65534\t65534\t65534\nPPid:\t1\n")
+    (server / "environ").write_bytes(b"HOME=/\0")
+    (server / "root").symlink_to("/")
+    replace[f'TOOL_PATH = "{TOOL_PATH}"'] = 'TOOL_PATH = "/nonexistent"'
+    answer = facts("keystore", replace=replace)["keystore"]
+    assert "there is no runuser to start it as nobody" in answer.get("unknown", ""), answer
+    assert not (folder / "ran").exists()
 
 
 def test_doubt_without_the_tool_is_unknown(facts, packaged):

@@ -206,8 +206,8 @@ VERDICTS = [
     ),
     (
         lambda: port_fails(stale_keys(healthy(), "es-2"), "es-1", "es-2", "refused"),
-        "Snapshots to S3 fail: es-2: stale static keys in the keystore win over the instance role, and S3 refuses them; "
-        "besides, es-1 cannot open transport 198.18.0.12:9300 of es-2: refused.",
+        "Snapshots to S3 fail: es-2: stale static keys in the keystore win over the instance role, "
+        "and S3 refuses them; besides, es-1 cannot open transport 198.18.0.12:9300 of es-2: refused.",
     ),
     (
         lambda: surveys.route_own(healthy(2), "es-2"),

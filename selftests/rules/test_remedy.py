@@ -359,6 +359,29 @@ def test_a_stray_route_is_taken_out():
     ]
 
 
+def test_a_stray_route_of_ipv6_is_taken_out_there():
+    """`ip route del blackhole default` without -6 would mean the other family."""
+    survey = healthy()
+    for number, node in enumerate(survey.nodes, 1):
+        own = surveys.Address(device="eth0", family="inet6", address=f"2001:db8::{number}", prefix=64, scope="global")
+        table = replace(node.routing, addresses=(*node.routing.addresses, own))
+        paths = tuple(
+            replace(p, target="2600:1f00::1", gateway="fe80::1") if p.purpose.startswith("s3:") else p
+            for p in node.paths
+        )
+        survey = with_node(survey, node.name, routing=table, paths=paths)
+    node = survey.node("es-2")
+    stray = surveys.route("default", family="inet6", kind="blackhole", device=None)
+    paths = tuple(
+        replace(p, kind="blackhole", gateway=None, device=None) if p.purpose.startswith("s3:") else p
+        for p in node.paths
+    )
+    table = replace(node.routing, routes=(*node.routing.routes, stray))
+    survey = with_node(survey, "es-2", routing=table, paths=paths)
+
+    assert texts(remedy.own_route(survey, survey.node("es-2"))) == ["sudo ip -6 route del blackhole default"]
+
+
 def test_two_stray_routes_are_for_a_person():
     """One command does not mend them, and which of them is right is not proven."""
     survey = surveys.route_own(healthy(), "es-2")
@@ -410,6 +433,23 @@ def test_a_node_that_would_not_start_is_not_told_to():
 
     assert "will not start" in mend.caution
     assert not any("systemctl start" in text for text in texts(mend))
+
+
+@pytest.mark.parametrize("layout", ["tar", "docker"])
+def test_a_restart_that_nobody_can_type_is_advice(layout):
+    """Elasticsearch from a tarball or in a container has no command of ours to restart it."""
+    survey = surveys.region_missing(stale_keys(healthy(), "es-2"), "es-2")
+    survey = with_node(survey, "es-2", install=replace(survey.node("es-2").install, layout=layout))
+    survey = replace(survey, options=replace(survey.options, elasticsearch_login=None))
+    node = survey.node("es-2")
+
+    for mend in (
+        remedy.remove_static_keys(survey, node),
+        remedy.set_region(survey, node),
+        remedy.forget_loaded_keys(survey, node),
+    ):
+        assert not any("start" in text for text in texts(mend))
+        assert any("then restart this node: " in line for line in mend.advice)
 
 
 @pytest.mark.parametrize("login", ["user", None])

@@ -238,8 +238,10 @@ def names_by_tool(look, place, path, why):
         raise Unseen(before + "%s may not be run here" % command, OPEN_UP)
     arguments = [command, "list"]
     runuser = tool("runuser")
-    if os.geteuid() == 0 and runuser and place["service_user"] not in (None, "root"):
-        # As root its JVM would leave root's files in the temporary folder for a moment.
+    if os.geteuid() == 0 and place["service_user"] not in (None, "root"):
+        # Never as root: the service's user chose where the tool is, and its JVM would leave root's files in /tmp.
+        if runuser is None:
+            raise Unseen(before + "there is no runuser to start it as %s" % place["service_user"], remedy)
         arguments = [runuser, "-u", place["service_user"], "--"] + arguments
     status, output, errors = finish(
         start(arguments, tool_environment(look, place)), max(look.deadline.left(25) - 0.5, 0.1)
