@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -57,6 +58,8 @@ SECTIONS: dict[str, Any] = {
 """The probe's sections and the record that each becomes."""
 
 NOT_WANTED = Unknown(reason="not gathered: no selected check needs it")
+PENDING = Unknown(reason="Elasticsearch has not answered yet")
+"""A view while it is asked for."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,16 +110,26 @@ class Wanted(msgspec.Struct, frozen=True):
         )
 
 
+class Overtaken(Exception):
+    """This thread was given up: what it still finds out comes too late to be written down."""
+
+
 class Asked:
-    """One node. Every method writes down what it saw; none raises for a node that does not answer."""
+    """One node. Every method writes down what it saw; none raises for a node that does not answer.
+
+    Only the thread that it was handed to last may write. A thread that was given up runs on until its network lets go
+    of it, and its answers would contradict what the run has told by then: it gets Overtaken at its next one.
+    """
 
     def __init__(self, node: Node, settings: Settings, wanted: Wanted) -> None:
         self.node, self.settings, self.wanted = node, settings, wanted
+        self._writing, self._writer = threading.Lock(), threading.current_thread()
         self.connection: Connection | None = None
         self.session: Session | None = None
         self.api: Api | None = None
         self.sections: dict[str, Any] = dict.fromkeys(SECTIONS, NOT_WANTED)
         self.login: Login | Unknown = Unknown(reason="not asked")
+        self.answered = False
         self.view: View | Unknown = NOT_WANTED
         self.dials: tuple[Dial, ...] | Unknown = NOT_WANTED
         self.paths: tuple[ChosenPath, ...] | Unknown = NOT_WANTED
@@ -126,6 +139,23 @@ class Asked:
     def reached(self) -> bool:
         """The node was logged in to and its probe answers."""
         return not isinstance(self.login, Unknown)
+
+    def take_over(self) -> None:
+        """From now on the calling thread alone writes."""
+        self.hand_over(threading.current_thread())
+
+    def hand_over(self, thread: threading.Thread) -> None:
+        """From now on that thread alone writes."""
+        with self._writing:
+            self._writer = thread
+
+    def write(self, **seen: Any) -> None:
+        """Set those attributes, all or none. Raises Overtaken."""
+        with self._writing:
+            if self._writer is not threading.current_thread():
+                raise Overtaken
+            for name, value in seen.items():
+                setattr(self, name, value)
 
     def facts(self) -> NodeFacts:
         """What is known of it now."""
@@ -150,30 +180,51 @@ class Asked:
 
     def unreachable(self, reason: str, remedy: str = "") -> None:
         """The whole node is unknown; only its login says why, the rest is blocked by it."""
-        self.login = Unknown(reason=reason, remedy=remedy)
         blocked = Unknown(reason=f"{self.node.name} could not be surveyed (NODE-1)", blocked=True)
-        self.sections = dict.fromkeys(SECTIONS, blocked)
-        self.view = self.dials = self.paths = self.buckets = blocked
+        self.write(
+            login=Unknown(reason=reason, remedy=remedy),
+            sections=dict.fromkeys(SECTIONS, blocked),
+            **dict.fromkeys(("view", "dials", "paths", "buckets"), blocked),
+        )
+
+    def give_up(self, limit: float | None) -> None:
+        """It is not waited for any longer: what is missing of its first answer is unknown, what it has said stands.
+
+        limit: the seconds that were not enough, None where the run was interrupted
+        """
+        name, remedy = self.node.name, "" if limit is None else "give it longer with --command-timeout"
+        if not self.answered:
+            early = f"the run was interrupted before {name} had answered"
+            self.unreachable(early if limit is None else f"no answer within {limit:g} s", remedy)
+        elif self.view is PENDING:
+            early = f"the run was interrupted before Elasticsearch on {name} had answered"
+            late = f"Elasticsearch on {name} gave no answer within {limit:g} s" if limit is not None else early
+            self.write(view=Unknown(reason=late, remedy=remedy))
 
     def who_are_you(self) -> None:
         """Log in, start the probe, put the first question, and ask its Elasticsearch for its view of the cluster."""
         node, settings = self.node, self.settings
         started = time.monotonic()
         try:
-            self.connection = settings.connections.get(node)
-            self.session = Session(
-                self.connection, sudo=node.sudo, sudo_user=node.sudo_user, start_timeout=settings.command_timeout
+            connection = settings.connections.get(node)
+            session = Session(
+                connection, sudo=node.sudo, sudo_user=node.sudo_user, start_timeout=settings.command_timeout
             )
         except (ConnectionFailed, ProbeFailed) as error:
             self.unreachable(str(error), error.remedy)
             return
-        self.login = Login(
-            user=self.connection.user,
+        login = Login(
+            user=connection.user,
             sudo_user=(node.sudo_user or "root") if node.sudo else None,
             carrier="paramiko",
             milliseconds=round((time.monotonic() - started) * 1000, 1),
             host_key="not verified" if settings.insecure_host_keys else "verified",
         )
+        try:
+            self.write(connection=connection, session=session, login=login)
+        except Overtaken:
+            session.close()
+            raise
         self.first_question()
 
     def first_question(self) -> None:
@@ -189,13 +240,14 @@ class Asked:
         except (ConnectionFailed, ProbeFailed) as error:
             self.unreachable(str(error), error.remedy)
             return
-        for name in self.wanted.sections:
-            self.sections[name] = _section(answer, name)
-        system = self.sections["system"]
+        sections = {**self.sections, **{name: _section(answer, name) for name in self.wanted.sections}}
+        system = sections["system"]
         if isinstance(system, System):
-            self.sections["system"] = msgspec.structs.replace(system, clock_offset=round(offset, 3))
+            sections["system"] = msgspec.structs.replace(system, clock_offset=round(offset, 3))
+        self.write(sections=sections, answered=True)
         if self.wanted.cluster and self.settings.es_url is None:
-            self.view = self._own_view()
+            self.write(view=PENDING)
+            self.write(view=self._own_view())
 
     def credentials(self) -> Credentials | Unknown:
         """The login for its Elasticsearch; Unknown says which variable or file to change."""
@@ -224,28 +276,42 @@ class Asked:
         login = self.credentials()
         if isinstance(login, Unknown):
             return login
-        refused: Unknown | None = None
+        refused: elastic.Refused | None = None
+        encrypted: set[str] = set()
+        limit = self.settings.command_timeout
         urls = [self.node.es_url] if self.node.es_url else targets.http(process, config, self.sections["routing"])
         for url in urls:
+            scheme, _, address = url.partition("://")
+            if scheme == "http" and address in encrypted:
+                continue
             carrier = None if self.node.es_url else _Carrier(self, url)
             try:
                 api = elastic.Api(
                     url,
                     login,
-                    ca=self._authority() if url.startswith("https:") else None,
+                    ca=self._authority() if scheme == "https" else None,
                     dial=carrier,
                     check_name=carrier is None or self.settings.insecure_host_keys,
-                    timeout=self.settings.command_timeout,
+                    timeout=limit,
                 )
                 view = api.view("direct")
             except elastic.Refused as error:
                 # What answered and refused says more than an address where nothing listens.
-                if refused is None or "no connection" in refused.reason:
-                    refused = error.unknown()
+                if refused is None or refused.ended == "connection":
+                    refused = error
+                if error.ended in ("answer", "silence"):
+                    break  # it is there: asking it again elsewhere would be a second attempt at the same login
+                # A certificate that is not trusted is no reason to send the login in the clear.
+                if scheme == "https" and not (error.ended == "tls" and carrier and carrier.plain(limit)):
+                    encrypted.add(address)
                 continue
-            self.api = api
+            try:
+                self.write(api=api)
+            except Overtaken:
+                api.close()
+                raise
             return msgspec.structs.replace(view, carrier=carrier.used) if carrier else view
-        return refused or Unknown(reason="Elasticsearch was not asked")
+        return refused.unknown() if refused else Unknown(reason="Elasticsearch was not asked")
 
     def _authority(self) -> str | None:
         """PEM text of the CA for the node's HTTP certificate: the given file, else the one its configuration names."""
@@ -274,7 +340,7 @@ class Asked:
         self.second_question(cluster, dials)
         if self._restarted():
             changed = Unknown(reason=f"Elasticsearch on {self.node.name} was restarted during the run")
-            self.view = self.dials = self.paths = self.buckets = changed
+            self.write(**dict.fromkeys(("view", "dials", "paths", "buckets"), changed))
 
     def second_question(self, cluster: Cluster | None, dials: list[dict[str, str]]) -> None:
         """Dial the peers, look up the routes, walk the way to every bucket. cluster: None where none answered."""
@@ -292,19 +358,27 @@ class Asked:
         try:
             answer = self.session.ask(question, settings.command_timeout + 2 * settings.connect_timeout)
         except (ConnectionFailed, ProbeFailed) as error:
-            self.dials = self.paths = self.buckets = Unknown(reason=str(error), remedy=error.remedy)
+            self.unanswered(Unknown(reason=str(error), remedy=error.remedy))
             return
+        seen: dict[str, Any] = {}
         if wanted.dials:
             found = [{**dial, "assumed": cluster is None} for dial in answer.get("dials", ())]
-            self.dials = _converted(found, tuple[Dial, ...], "dials")
+            seen["dials"] = _converted(found, tuple[Dial, ...], "dials")
         if wanted.paths:
-            self.paths = _converted(answer.get("paths"), tuple[ChosenPath, ...], "paths")
+            seen["paths"] = _converted(answer.get("paths"), tuple[ChosenPath, ...], "paths")
         if wanted.buckets:
-            self.buckets = (
+            seen["buckets"] = (
                 _converted(answer.get("buckets"), tuple[BucketPath, ...], "buckets")
                 if cluster and not isinstance(cluster.repositories, Unknown)
                 else Unknown(reason="the cluster's repositories are not known")
             )
+        self.write(**seen)
+
+    def unanswered(self, why: Unknown) -> None:
+        """What the second question asks for is unknown, as far as it was wanted."""
+        wanted = self.wanted
+        asked = {"dials": wanted.dials, "paths": wanted.paths, "buckets": wanted.buckets}
+        self.write(**{name: why if asked[name] else NOT_WANTED for name in asked})
 
     def _restarted(self) -> bool:
         before = self.sections["process"]
@@ -339,6 +413,15 @@ class _Carrier:
             return self.asked.session.relay(self.host, self.port, limit)
         except (ConnectionFailed, ProbeFailed) as error:
             raise OSError(str(error)) from error
+
+    def plain(self, limit: float) -> bool:
+        """What listens there speaks, and not TLS."""
+        from . import elastic
+
+        try:
+            return not elastic.speaks_tls(self, limit)
+        except OSError:
+            return False
 
 
 def authority(file: Path) -> str:

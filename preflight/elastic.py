@@ -12,8 +12,9 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import elasticsearch
 import msgspec
@@ -68,9 +69,9 @@ def credentials(
     Raises ValueError with one sentence naming the variable or file to change.
     """
     if api_key_file:
-        return Credentials(api_key=_secret(api_key_file, "API key"))
+        return Credentials(api_key=_api_key(_secret(api_key_file, "API key"), f"the API key file {api_key_file}"))
     if not user and not password_file and environ.get("ES_PREFLIGHT_API_KEY"):
-        return Credentials(api_key=environ["ES_PREFLIGHT_API_KEY"].strip())
+        return Credentials(api_key=_api_key(environ["ES_PREFLIGHT_API_KEY"].strip(), "ES_PREFLIGHT_API_KEY"))
     user = user or environ.get("ES_PREFLIGHT_USER") or None
     password_file = password_file or environ.get("ES_PREFLIGHT_PASSWORD_FILE") or None
     if user and not password_file:
@@ -93,12 +94,23 @@ def _secret(file: str | Path, what: str) -> str:
     return text
 
 
+def _api_key(text: str, where: str) -> str:
+    """It becomes a header as it stands, and what cannot is repeated whole in the client's exception."""
+    if not text.isascii() or not text.isprintable():
+        raise ValueError(f"{where} is no API key: it must be one line of plain characters")
+    return text
+
+
+Ended = Literal["answer", "silence", "tls", "connection", ""]
+"""How far a request came: Elasticsearch answered, accepted and said nothing, TLS failed, nothing accepted it."""
+
+
 class Refused(Exception):
     """Elasticsearch could not be asked. str() is one sentence; remedy: what to change, "" where unknown."""
 
-    def __init__(self, reason: str, remedy: str = "") -> None:
+    def __init__(self, reason: str, remedy: str = "", ended: Ended = "") -> None:
         super().__init__(reason)
-        self.remedy = remedy
+        self.remedy, self.ended = remedy, ended
 
     def unknown(self) -> Unknown:
         """The same as a fact."""
@@ -148,12 +160,35 @@ def _node_class(dial: Dialler | None, check_name: bool) -> type[_PlainJsonNode]:
     return CarriedNode
 
 
+def speaks_tls(dial: Dialler, limit: float) -> bool:
+    """Whether what listens there answers a TLS greeting in TLS. No login is sent; silence and an end count as TLS.
+
+    limit: seconds. Raises OSError where nothing accepts the connection.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = (
+        False,
+        ssl.CERT_NONE,
+    )  # nothing is believed: only its form is looked at
+    greeting = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), greeting).do_handshake()
+    with dial(limit) as wire:
+        try:
+            wire.settimeout(limit)
+            wire.sendall(greeting.read())
+            first = wire.recv(1)
+        except OSError:
+            return True
+    return first in (b"", b"\x15", b"\x16")  # an alert or a handshake record, RFC 8446 section 5.1
+
+
 class Api:
     """Elasticsearch on one node, asked through one carrier.
 
     url: "https://host:port"; ca: PEM text of the certificate authority, None for the controller's own trust store
     dial: opens the carrying connection, None to connect to url directly; check_name: verify the certificate's name too
-    Every method raises Refused where there is no answer to work with.
+    Every method, and making one, raises Refused where there is no answer to work with.
     """
 
     def __init__(
@@ -181,13 +216,16 @@ class Api:
             extra["api_key"] = login.api_key
         else:
             extra["basic_auth"] = (login.user or "", login.password or "")
-        self._client = elasticsearch.Elasticsearch(
-            url,
-            node_class=_node_class(dial, check_name),
-            max_retries=0,
-            request_timeout=timeout,
-            **extra,
-        )
+        try:
+            self._client = elasticsearch.Elasticsearch(
+                url,
+                node_class=_node_class(dial, check_name),
+                max_retries=0,
+                request_timeout=timeout,
+                **extra,
+            )
+        except ValueError as error:
+            raise Refused(f"{url} is no address to ask Elasticsearch at", "write it as https://HOST:PORT") from error
 
     def close(self) -> None:
         """Close its connections."""
@@ -272,6 +310,11 @@ class Api:
         except TransportError as error:
             return _refusal(error).unknown()
         milliseconds = (time.monotonic() - started) * 1000
+        if not isinstance(body, dict):
+            # A gateway's own page: it gave up, or cut the answer off, and knows nothing of S3.
+            return Unknown(
+                reason=f"_verify of {repository} was answered with HTTP {status} and no JSON of Elasticsearch's"
+            )
         try:
             after = self.master()
         except Refused:
@@ -290,10 +333,10 @@ class Api:
     def _ask(self, call: Callable[[], Any]) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = call().body
-        except (elasticsearch.ApiError, TransportError) as error:
-            raise _refusal(error) from error
         except elasticsearch.UnsupportedProductError as error:
             raise Refused(f"what answers at {self.url} is not Elasticsearch") from error
+        except (elasticsearch.ApiError, TransportError) as error:
+            raise _refusal(error) from error
         return answer
 
 
@@ -303,23 +346,31 @@ def _refusal(error: Exception) -> Refused:
         return Refused(
             "Elasticsearch refused the login (401)",
             "check ES_PREFLIGHT_USER and its password file, or ES_PREFLIGHT_API_KEY",
+            "answer",
         )
     if isinstance(error, elasticsearch.AuthorizationException):
         action = re.search(r"action \[([^\]]+)\]", _reason(error.body))
         return Refused(
             f"Elasticsearch forbids {action.group(1) if action else 'this request'} to the login used (403)",
             f"give it the role in {ROLE}",
+            "answer",
         )
     if isinstance(error, elasticsearch.ApiError):
-        return Refused(f"Elasticsearch answered {error.meta.status}: {_reason(error.body) or error.message}")
+        return Refused(
+            f"Elasticsearch answered {error.meta.status}: {_reason(error.body) or error.message}", ended="answer"
+        )
     if isinstance(error, ConnectionTimeout):
-        return Refused("Elasticsearch accepted no request in time")
+        return Refused("Elasticsearch accepted no request in time", ended="silence")
     if isinstance(error, TlsError):
         return Refused(
-            f"TLS to Elasticsearch failed: {error.message}", "name the certificate authority's PEM file with --es-ca"
+            f"TLS to Elasticsearch failed: {error.message}",
+            "name the certificate authority's PEM file with --es-ca",
+            "tls",
         )
     message = error.message if isinstance(error, TransportError) else type(error).__name__
-    return Refused(f"no connection to Elasticsearch: {re.sub(r'^[A-Za-z]*Connection[^:]*: ', '', message)}")
+    return Refused(
+        f"no connection to Elasticsearch: {re.sub(r'^[A-Za-z]*Connection[^:]*: ', '', message)}", ended="connection"
+    )
 
 
 def _reason(body: object) -> str:

@@ -353,12 +353,23 @@ def _node(name: str, given: _Given, variables: Variables, defaults: Defaults) ->
         sudo=sudo,
         sudo_user=(sudo_user or read.text("ansible_become_user") or defaults.sudo_user) if sudo else None,
         connect_timeout=given.connect_timeout,
-        es_url=read.text("preflight_es_url"),
+        es_url=_url(read),
         es_ca=read.file("preflight_es_ca"),
         es_user=read.text("preflight_es_user"),
         es_password_file=read.file("preflight_es_password_file"),
         es_api_key_file=read.file("preflight_es_api_key_file"),
     )
+
+
+def _url(read: _Reader) -> str | None:
+    """preflight_es_url; a password in it would stand in every report."""
+    url = read.text("preflight_es_url")
+    if url is not None and not re.fullmatch(r"https?://[^\s/@?#]+(?:/[^\s@?#]*)?", url):
+        raise InventoryError(
+            f"{read.where('preflight_es_url')}: write it as https://HOST:PORT, without user and password "
+            "(preflight_es_user and preflight_es_password_file name those)"
+        )
+    return url
 
 
 def _ssh_config(read: _Reader) -> str | None:

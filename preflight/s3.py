@@ -15,6 +15,9 @@ import msgspec
 from .facts import Imds, Member, NodeFacts, Process, Repository, Unknown
 from .facts.node import Config
 
+GLOBAL = "s3.amazonaws.com"
+"""S3's endpoint without a region in its name."""
+
 RegionSource = Literal["repository", "client", "endpoint", "-Daws.region", "AWS_REGION", "IMDS"]
 
 
@@ -67,7 +70,7 @@ def region_of(host: str) -> str | None:
     s3.REGION.amazonaws.com, s3-REGION.…, s3-fips.REGION.…, ….s3.REGION.vpce.…; the global s3.amazonaws.com is us-east-1
     """
     host = host.lower().rstrip(".")
-    if host in ("s3.amazonaws.com", "s3-external-1.amazonaws.com"):
+    if host in (GLOBAL, "s3-external-1.amazonaws.com"):
         return "us-east-1"
     match = re.search(
         r"(?:^|\.)s3(?:-fips)?[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d)\.(?:vpce\.)?amazonaws\.com", host
@@ -87,7 +90,7 @@ def endpoint(node: NodeFacts, member: Member | None, repository: Repository) -> 
     split = urlsplit(written if "://" in written else f"{protocol}://{written}")
     tls = (split.scheme or "https") == "https"
     region, source = _region(node, repository, settings, split.hostname or "")
-    service = split.hostname or (f"s3.{region}.amazonaws.com" if region else "s3.amazonaws.com")
+    service = split.hostname or (f"s3.{region}.amazonaws.com" if region else GLOBAL)
     bucket = repository.bucket or ""
     style = repository.path_style_access
     if style is None:

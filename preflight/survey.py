@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from . import __version__, targets
-from .asked import NOT_WANTED, Asked, Progress, Settings, Wanted, authority
+from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, Settings, Wanted, authority
 from .facts import FORMAT, Cluster, Options, Survey, Unknown, Verification, View
 from .inventory import Node
 from .probe.program import program
@@ -68,19 +69,33 @@ class _Gathering:
         progress: Progress,
         cancelled: threading.Event,
     ) -> None:
-        self.settings, self.wanted, self.progress, self.cancelled = settings, wanted, progress, cancelled
+        self.settings, self.wanted, self.cancelled = settings, wanted, cancelled
+        self.told, self.over = progress, False
         self.asked = [Asked(node, settings, wanted) for node in nodes]
-        self.limit = 2 * settings.connect_timeout + settings.command_timeout
+        patience = [node.connect_timeout or settings.connect_timeout for node in nodes]
+        self.limit = 2 * max(patience, default=0) + settings.command_timeout
 
     def run(self) -> list[Cluster]:
         if self.wanted.cluster:
             threading.Thread(target=_get_ready, daemon=True).start()
-        self._at_once({asked: self._first for asked in self.asked}, self.limit)  # noqa: C420 (typed keys)
-        clusters = self._clusters() if self.wanted.cluster else []
-        clusters = self._second(clusters)
+        for asked in self._at_once({asked: self._first for asked in self.asked}, self.limit):  # noqa: C420
+            asked.give_up(None if self.cancelled.is_set() else self.limit)
+        clusters: list[Cluster] = []
+        if self.wanted.cluster:
+            pending = self._at_once({"clusters": lambda _: self._clusters(clusters)}, self.limit)
+            for asked in (a for a in self.asked if pending and a.reached):
+                asked.take_over()
+                asked.give_up(None if self.cancelled.is_set() else self.limit)
+        clusters = self._second(list(clusters))
+        self.over = True
         for asked in self.asked:
             asked.close()
         return clusters
+
+    def progress(self, line: str) -> None:
+        """Say it, unless the survey is over: a thread that was given up has nothing to add to the tests' output."""
+        if not self.over:
+            self.told(line)
 
     def login_kind(self) -> str | None:
         """Which login for Elasticsearch the run had, for the commands that are printed."""
@@ -95,56 +110,61 @@ class _Gathering:
         said = asked.login.reason.removeprefix(f"{name}: ") if isinstance(asked.login, Unknown) else "surveyed"
         self.progress(f"{name}: {said}")
 
-    def _clusters(self) -> list[Cluster]:
+    def _clusters(self, clusters: list[Cluster]) -> None:
+        """Add every cluster that the nodes are in."""
         from . import elastic
 
         if self.settings.es_url is not None:
-            return self._cluster_at(self.settings.es_url)
-        clusters: dict[str, Cluster] = {}
+            self._cluster_at(self.settings.es_url, clusters)
+            return
         # The elected master answers for itself: one hop less for everything that follows.
         for asked in sorted(self.asked, key=lambda a: not _is_master(a.view)):
             view = asked.view
-            if asked.api is not None and isinstance(view, View) and view.cluster_uuid not in clusters:
-                try:
-                    clusters[view.cluster_uuid] = asked.api.cluster(view, asked.node.name)
-                except elastic.Refused as error:
-                    self.progress(f"{asked.node.name}: {error}")
-        return list(clusters.values())
+            known = {cluster.uuid for cluster in clusters}
+            if self.cancelled.is_set() or asked.api is None or isinstance(view, Unknown) or view.cluster_uuid in known:
+                continue
+            try:
+                clusters.append(asked.api.cluster(view, asked.node.name))
+            except elastic.Refused as error:
+                self.progress(f"{asked.node.name}: {error}")
 
-    def _cluster_at(self, url: str) -> list[Cluster]:
+    def _cluster_at(self, url: str, clusters: list[Cluster]) -> None:
         """--es-url: one address for all; which member a node is, its listeners say."""
         from . import elastic
 
         reached = [asked for asked in self.asked if asked.reached]
         if not reached:
-            return []
+            return
+        for asked in reached:
+            asked.take_over()
+            asked.write(view=PENDING)
         login = reached[0].credentials()
         try:
             if isinstance(login, Unknown):
                 raise elastic.Refused(login.reason, login.remedy)
-            ca = authority(self.settings.es_ca) if self.settings.es_ca else None
+            given = reached[0].node.es_ca or self.settings.es_ca
+            ca = authority(Path(given)) if given else None
             api = elastic.Api(url, login, ca=ca, timeout=self.settings.command_timeout)
             view = api.view("direct")
             cluster = api.cluster(view, url)
         except elastic.Refused as error:
             for asked in reached:
-                asked.view = error.unknown()
-            return []
+                asked.write(view=error.unknown())
+            return
         for asked in reached:
             process, routing = asked.sections["process"], asked.sections["routing"]
-            asked.view = targets.matched(asked.node.name, asked.node.host, process, routing, cluster, view)
-            if isinstance(asked.view, View):
-                asked.api = api
-        return [cluster]
+            found = targets.matched(asked.node.name, asked.node.host, process, routing, cluster, view)
+            asked.write(view=found, api=None if isinstance(found, Unknown) else api)
+        clusters.append(cluster)
 
     def _second(self, clusters: list[Cluster]) -> list[Cluster]:
         wanted = self.wanted
         trying = [a for a in self.asked if a.reached] if wanted.dials or wanted.paths or wanted.buckets else []
         late = Unknown(reason="no answer to the second question", remedy="give it longer with --command-timeout")
+        interrupted = Unknown(reason="the run was interrupted")
         for asked in trying:
-            asked.dials = late if wanted.dials else NOT_WANTED
-            asked.paths = late if wanted.paths else NOT_WANTED
-            asked.buckets = late if wanted.buckets else NOT_WANTED
+            asked.take_over()
+            asked.unanswered(interrupted if self.cancelled.is_set() else late)
         verified: dict[str, tuple[Verification | Unknown, ...] | Unknown] = {}
         jobs: dict[Hashable, Callable[[], None]] = {
             asked: lambda asked=asked: asked.try_the_paths(*self._questions(asked, clusters), self.progress)  # type: ignore[misc]
@@ -156,7 +176,8 @@ class _Gathering:
                 verified[cluster.uuid] = Unknown(reason="_verify was not finished")
                 jobs[cluster.uuid] = lambda cluster=cluster: self._verify(cluster, verified)  # type: ignore[misc]
                 limit = max(limit, len(s3_repositories(cluster.repositories)) * (self.settings.verify_timeout + 10))
-        self._at_once({key: lambda key: jobs[key]() for key in jobs}, limit)
+        if not self.cancelled.is_set():
+            self._at_once({key: lambda key: jobs[key]() for key in jobs}, limit)
         unasked = NOT_WANTED
         if wanted.verify:
             unasked = Unknown(reason="not asked: --read-only (_verify writes and deletes a marker object)")
@@ -192,31 +213,42 @@ class _Gathering:
             verified[cluster.uuid] = tuple(results)
         verified[cluster.uuid] = tuple(results)
 
-    def _at_once(self, jobs: Mapping[K, Callable[[K], None]], limit: float) -> None:
-        """Run every job in a thread of its own, all within `limit` seconds.
+    def _at_once(self, jobs: Mapping[K, Callable[[K], None]], limit: float) -> list[K]:
+        """Run every job in a thread of its own; the keys of those that had not ended within `limit` seconds.
 
-        The threads are daemons: one that hangs must not keep an interrupted run alive.
+        The threads are daemons: one that hangs must not keep an interrupted run alive. A node is its thread's to write
+        while the job runs, and the caller's again afterwards.
         """
         done = {key: threading.Event() for key in jobs}
 
         def work(key: K) -> None:
             try:
                 jobs[key](key)
+            except Overtaken:
+                pass
             except Exception as error:  # our own bug costs one node its answers, never the run its report
-                if isinstance(key, Asked):
-                    key.unreachable(f"our own bug in the survey: {type(error).__name__} {_where(error)}")
-                self.progress(f"our own bug in the survey: {type(error).__name__} {_where(error)}")
+                fault = f"our own bug in the survey: {type(error).__name__} {_where(error)}"
+                with suppress(Overtaken):
+                    if isinstance(key, Asked):
+                        key.unreachable(fault)
+                self.progress(fault)
             finally:
                 done[key].set()
 
         for key in jobs:
-            threading.Thread(target=work, args=(key,), daemon=True).start()
+            thread = threading.Thread(target=work, args=(key,), daemon=True)
+            if isinstance(key, Asked):
+                key.hand_over(thread)
+            thread.start()
         end = time.monotonic() + limit
-        for key, event in done.items():
+        for event in done.values():
             while not event.wait(0.2) and not self.cancelled.is_set() and time.monotonic() < end:
                 pass
-            if not event.is_set() and isinstance(key, Asked) and not key.reached:
-                key.unreachable(f"no answer within {limit:g} s", "give it longer with --command-timeout")
+        pending = [key for key, event in done.items() if not event.is_set()]
+        for key in jobs:
+            if isinstance(key, Asked):
+                key.take_over()
+        return pending
 
 
 def _is_master(view: View | Unknown) -> bool:

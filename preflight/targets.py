@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,7 +26,8 @@ def http(process: object, config: object, routing: object) -> list[str]:
     listeners = process.listeners if isinstance(process, Process) else ()
     written = settings.get("http.port", "")
     first = DEFAULT_PORTS["http"]
-    ports = [int(written)] if written.isdigit() else range(first, first + 100)
+    match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", written)
+    ports = range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(first, first + 100)
     found = next((x for x in listeners if _port(x) in ports), None)
     if found:
         hosts = ["127.0.0.1" if _wildcard(found) else _host(found)]
@@ -34,7 +36,7 @@ def http(process: object, config: object, routing: object) -> list[str]:
         hosts = ["127.0.0.1", *(address.address for address in own if address.scope == "global")]
     enabled = settings.get("xpack.security.http.ssl.enabled", "").lower()
     schemes = {"true": ("https",), "false": ("http",)}.get(enabled, ("https", "http"))
-    port = _port(found) if found else ports[0]
+    port = _port(found) if found else ports.start
     return [
         f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         for host in hosts
@@ -64,7 +66,8 @@ def assumed(others: Iterable[tuple[str, str, object]]) -> list[dict[str, str]]:
         listeners = process.listeners if isinstance(process, Process) else ()
         for port, default in DEFAULT_PORTS.items():
             own = next((x for x in listeners if default <= _port(x) < default + 100 and not loopback(x)), None)
-            address = own if own and not _wildcard(own) else f"{host}:{_port(own) or default}"
+            name_or_address = f"[{host}]" if ":" in host else host
+            address = own if own and not _wildcard(own) else f"{name_or_address}:{_port(own) or default}"
             found.append({"member": name, "port": port, "target": address})
     return found
 
@@ -114,6 +117,7 @@ def buckets(facts: NodeFacts, cluster: Cluster) -> list[dict[str, Any]]:
 def matched(name: str, host: str, process: object, routing: object, cluster: Cluster, view: View) -> View | Unknown:
     """The member that a given host is, by the transport address it listens on; never by its name.
 
+    Where its listeners cannot be seen, the one member that publishes an address of it.
     view: what --es-url answered, which may be any member or none of them
     """
     if process is None:
@@ -121,6 +125,11 @@ def matched(name: str, host: str, process: object, routing: object, cluster: Clu
     listeners = process.listeners if isinstance(process, Process) else ()
     own = {address.address for address in routing.addresses} if isinstance(routing, Routing) else set()
     own.add(host)
+    if isinstance(process, Unknown):
+        there = [member for member in cluster.members if _host(member.transport) in own]
+        return (
+            msgspec.structs.replace(view, node_id=there[0].id, node_name=there[0].name) if len(there) == 1 else process
+        )
     for member in cluster.members:
         listens = any(_port(listener) == _port(member.transport) for listener in listeners)
         if member.transport in listeners or (_host(member.transport) in own and listens):

@@ -332,6 +332,8 @@ def test_ssh_arguments_may_name_a_config(inventory, arguments):
             "lab.yml:2: there is no variable 'preflight_es_usr'",
         ),
         ("all: {hosts: {h: {preflight_es_password: x}}}", "did you mean preflight_es_password_file?"),
+        ("all: {hosts: {h: {preflight_es_url: 'es-1:9200'}}}", "preflight_es_url of h: write it as https://HOST:PORT"),
+        ("all: {hosts: {h: {preflight_es_url: 'https://u:p/w@es-1:9200'}}}", "without user and password"),
         ("all:\n  hosts:\n    h:\n    g:\n    h:\n", "lab.yml:5: 'h' is given twice, first on line 3"),
         ("all:\n  hosts: [h]\n", "lab.yml:2: hosts of all must be a mapping"),
         ("all:\n  host: {h: }\n", "lab.yml:2: group all holds 'host'"),

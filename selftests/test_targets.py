@@ -32,6 +32,20 @@ def test_without_a_cluster_what_the_others_listen_on_is_assumed():
     assert [d["target"] for d in dials] == ["10.0.0.2:9301", "[::ffff:10.0.0.2]:9201", "10.0.0.3:9300", "10.0.0.3:9200"]
 
 
+def test_an_assumed_ipv6_address_stands_in_brackets():
+    assert [d["target"] for d in targets.assumed([("es-2", "fd00::2", None)])] == ["[fd00::2]:9300", "[fd00::2]:9200"]
+
+
+def test_a_node_whose_listeners_cannot_be_seen_is_the_one_member_at_its_address():
+    survey = healthy()
+    node, cluster, hidden = survey.nodes[1], survey.clusters[0], Unknown(reason="no sudo", remedy="use --sudo")
+    found = targets.matched("es-2", "es-2", hidden, node.routing, cluster, survey.nodes[0].view)
+    assert found.node_id == node_id("es-2")
+    twin = replace(cluster.members[1], id="another", transport="198.18.0.12:9301")
+    crowded = replace(cluster, members=(*cluster.members, twin))
+    assert targets.matched("es-2", "es-2", hidden, node.routing, crowded, survey.nodes[0].view) == hidden
+
+
 @pytest.mark.parametrize(
     ("listeners", "settings", "expected"),
     [
@@ -44,6 +58,11 @@ def test_without_a_cluster_what_the_others_listen_on_is_assumed():
             ["https://10.0.0.1:19200", "http://10.0.0.1:19200"],
         ),
         (("127.0.0.1:9200",), {"xpack.security.http.ssl.enabled": "true"}, ["https://127.0.0.1:9200"]),
+        (
+            ("10.0.0.1:9300", "10.0.0.1:19201"),
+            {"http.port": "19200-19300", "xpack.security.http.ssl.enabled": "true"},
+            ["https://10.0.0.1:19201"],
+        ),
     ],
 )
 def test_where_a_nodes_own_http_is_asked(listeners, settings, expected):

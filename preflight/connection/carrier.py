@@ -57,7 +57,11 @@ def dial(settings: Settings, deadline: float) -> socket.socket:
         left = deadline - time.monotonic()
         if left <= 0:
             break
-        connection = _PromptSocket(family, kind, protocol)
+        try:
+            connection = _PromptSocket(family, kind, protocol)
+        except OSError as error:  # a kernel without IPv6
+            failures.append(_failure(error, where))
+            continue
         try:
             connection.settimeout(left / (len(found) - len(failures)))
             if settings.bind_address:
@@ -82,7 +86,7 @@ def _failure(error: OSError, where: str) -> ConnectionFailed:
         return _silent(where)
     if isinstance(error, ConnectionRefusedError):
         return ConnectRefused(f"{where} refuses the connection", "start sshd there, or correct the port")
-    if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL):
+    if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
         return NoRoute(f"there is no route to {where} ({error.strerror})")
     return ConnectionLost(f"connecting to {where} failed ({error.strerror or error})")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NoResult  # another class than the built-in one up to Python 3.10
 
 from preflight.inventory import Node
 
@@ -43,7 +44,7 @@ class Connections:
         try:
             # Bounded: jump hosts that are each other's way would wait for one another for ever.
             return login.result(timeout=10 * (node.connect_timeout or self._connect_timeout))
-        except TimeoutError as error:
+        except NoResult as error:
             raise ConnectTimeout(f"the login on {node.host} does not come about") from error
 
     def _connect(self, node: Node, via: tuple[str, ...], login: Future[SshConnection]) -> None:

@@ -56,8 +56,10 @@ def _own_route(scene: Scene, node: NodeFacts) -> Found | None:
     if not problems or routes.own_table_matches(scene.survey, node) is not None:
         return None
     finding = routes.taken(scene.survey, node)
+    differ = routes.compared(scene.survey, node).differs
     return Found(
-        title="{nodes}: cut off from S3 by its own routes, which differ from its peers'",
+        title="{nodes}: cut off from S3 by its own routes, which "
+        + ("differ from its peers'" if differ else "lead nowhere"),
         evidence=(*problems, *((f"{node.name}: {finding.observed}",) if finding else ())),
         confidence="likely",
         explains=(
@@ -93,6 +95,30 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
     )
 
 
+def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
+    """What else keeps a node from a bucket: its name, its certificate, or routes with nothing to compare them with."""
+    finding = path.reaches_buckets(scene.survey, node)
+    if finding is None:
+        return None
+    if _problems(scene, node):
+        try:
+            routes.own_table_matches(scene.survey, node)
+        except (CouldNotCheck, NotApplicable):
+            pass
+        else:
+            return None  # a row above has decided it
+    return Found(
+        title=f"{{nodes}}: {finding.observed}",
+        evidence=(*(f"{node.name}: {line}" for line in finding.details), *scene.sentences(node, "connection")),
+        confidence="certain",
+        explains=(
+            ("PATH-1", node.name),
+            *(() if finding.warning else scene.repository_pairs(node, "connection")),
+        ),
+        remedy=remedy.reach_bucket(scene.survey, node),
+    )
+
+
 def _reaching(scene: Scene, node: NodeFacts) -> list[str]:
     return [
         other.name
@@ -125,7 +151,7 @@ def _stale_keys(scene: Scene, node: NodeFacts) -> Found | None:
         title="{nodes}: stale static keys in the keystore win over the instance role, and S3 refuses them",
         evidence=(
             f"{node.name}: {members.listed(names)} in {known(node.keystore).path}",
-            *scene.sentences(node, "key refused"),
+            f"_verify on {node.name}: {refused[0].refusal}",
             *((meaning.words,) if meaning else ()),
             _proof(node, refused),
         ),
@@ -136,15 +162,17 @@ def _stale_keys(scene: Scene, node: NodeFacts) -> Found | None:
 
 
 def _proof(node: NodeFacts, found: list[keystore.ClientKeys]) -> str:
-    why = next((w for w in (role.unproven(node, keys.repositories) for keys in found) if w), None)
-    if why is None:
-        return f"{node.name}: S3 accepts this node's role, so the keys are not needed"
-    return f"{node.name}: its role is not proven: {why}"
+    why = next((w for w in (keystore.needed_still(node, keys) for keys in found) if w), None)
+    if why is not None:
+        return why
+    if not any(keys.repositories for keys in found):
+        return f"{node.name}: nothing on this node signs with them"
+    return f"{node.name}: S3 accepts a list signed with this node's role, so the keys are not needed"
 
 
 def _loaded_keys(scene: Scene, node: NodeFacts) -> Found | None:
     """S3 refuses a key although neither keystore nor environment holds one: the process has it from before."""
-    sentences = scene.sentences(node, "key refused")
+    sentences = scene.sentences(node, "key refused", role.repositories(scene.survey, node))
     if not sentences or keystore.client_keys(scene.survey, node):
         return None
     if sources.in_use(scene.survey, node) or any(k.loaded is None for k in sources.waiting(scene.survey, node)):
@@ -172,7 +200,9 @@ def _keys_present(scene: Scene, node: NodeFacts) -> Found | None:
         return None
     names = [name for keys in waiting for name in keys.settings]
     return Found(
-        title="{nodes}: static keys in the keystore; they win over the instance role until the day they are rotated",
+        title="{nodes}: static keys in the keystore; they win over the instance role until the day they are rotated"
+        if any(keys.repositories is None or keys.repositories for keys in waiting)
+        else "{nodes}: static keys in the keystore that nothing signs with today",
         evidence=(
             f"{node.name}: {members.listed(names)}: {keystore.state(waiting[0])}",
             _proof(node, waiting),
@@ -218,6 +248,7 @@ NODES_FIRST = (
 ROWS = (
     Row(id="route-own", ask=_own_route),
     Row(id="route-upstream", ask=_upstream),
+    Row(id="bucket-not-reached", ask=_not_reached),
     Row(id="no-instance-role", ask=_no_role),
     Row(id="stale-static-keys", ask=_stale_keys),
     Row(id="static-keys-in-environment", ask=outside.environment_keys),

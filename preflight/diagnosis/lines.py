@@ -66,18 +66,14 @@ def _outside(survey: Survey, node: NodeFacts) -> str:
 
 
 def _role(survey: Survey, node: NodeFacts) -> str:
-    role.needed(survey, node)
-    why = role.unproven(node, _repositories(survey, node))
+    try:
+        wanted: tuple[Repository, ...] | None = role.repositories(survey, node)
+    except CouldNotCheck:
+        wanted = None
+    why = role.unproven(node, wanted)
     if why is not None and why.startswith(NOT_GATHERED):
         return ""
     return "role proven on this node" if why is None else f"role not proven: {why}"
-
-
-def _repositories(survey: Survey, node: NodeFacts) -> tuple[Repository, ...] | None:
-    try:
-        return members.repositories(survey, node)
-    except CouldNotCheck:
-        return None
 
 
 def _safe(survey: Survey, node: NodeFacts) -> str:
@@ -87,7 +83,7 @@ def _safe(survey: Survey, node: NodeFacts) -> str:
         return ""  # "static keys unknown" has said it
     if not found:
         return _safe_outside(survey, node)
-    proven = all(role.unproven(node, keys.repositories) is None for keys in found)
+    proven = all(keystore.needed_still(node, keys) is None for keys in found)
     return "safe to remove: " + ("yes" if proven else "no")
 
 
@@ -113,7 +109,8 @@ def _routes(survey: Survey, node: NodeFacts) -> str:
 def _path(survey: Survey, node: NodeFacts) -> str:
     if isinstance(node.buckets, Unknown):
         return ""
-    broken = [bucket.repository for bucket in node.buckets if path.problem(bucket)]
+    proxied = routes.proxied_repositories(survey, node)
+    broken = [b.repository for b in node.buckets if b.tcp != "open" and b.repository not in proxied and path.problem(b)]
     return f"S3 not reached ({members.listed(broken)})" if broken else ""
 
 

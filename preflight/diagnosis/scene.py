@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..facts import CouldNotCheck, NodeFacts, Survey, Unknown, VerifyFailure
+from ..facts import CouldNotCheck, NodeFacts, Repository, Survey, Unknown, VerifyFailure
 from ..judgement import NotApplicable
 from ..outcomes import Outcome
 from ..rules import members, refusals, repository
@@ -39,20 +39,23 @@ class Scene:
             (o.check, o.node) for o in self.outcomes if o.node == node and o.outcome in ("could not check", "blocked")
         )
 
-    def failures(self, node: NodeFacts) -> tuple[VerifyFailure, ...]:
-        """The node's own failures in `_verify`, one a repository at most; none where they are unknown."""
+    def failures(self, node: NodeFacts, only: tuple[Repository, ...] | None = None) -> tuple[VerifyFailure, ...]:
+        """The node's own failures in `_verify`, one a repository at most; none where they are unknown.
+
+        only: of these repositories, None for all
+        """
         found = []
         try:
-            for candidate in members.repositories(self.survey, node):
+            for candidate in members.repositories(self.survey, node) if only is None else only:
                 failure = self._failure(node, candidate.name)
                 found.extend([failure] if failure else [])
         except (CouldNotCheck, NotApplicable):
             return ()
         return tuple(found)
 
-    def sentences(self, node: NodeFacts, kind: str) -> tuple[str, ...]:
+    def sentences(self, node: NodeFacts, kind: str, only: tuple[Repository, ...] | None = None) -> tuple[str, ...]:
         """The first of the node's `_verify` failures of one kind (refusals.Meaning.kind) as a line of evidence."""
-        found = [f.sentence for f in self.failures(node) if (m := refusals.of(f)) is not None and m.kind == kind]
+        found = [f.sentence for f in self.failures(node, only) if (m := refusals.of(f)) is not None and m.kind == kind]
         return tuple(f"_verify on {node.name}: {sentence}" for sentence in found[:1])
 
     def _failure(self, node: NodeFacts, name: str) -> VerifyFailure | None:

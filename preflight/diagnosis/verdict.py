@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from ..facts import Survey, Unknown
 from ..judgement import Cause
+from ..outcomes import Verdict
 from ..rules import cluster, members
-from .scene import Scene
+from .scene import Pair, Scene
 
 NAMED = 3
 """How many causes the verdict names before it counts them."""
@@ -16,9 +19,7 @@ def verdict(scene: Scene, causes: tuple[Cause, ...]) -> str:
     seen = {outcome.outcome for outcome in scene.outcomes}
     repository = [o.outcome for o in scene.outcomes if o.check == "REPO-1"]
     proven = "pass" in repository and not set(repository) & {"fail", "could not check", "blocked", "waived"}
-    count = len(scene.survey.nodes)
-    nodes = f"all {count} nodes" if count > 1 else "the one node given"
-    works = f"snapshots to S3 work from {nodes}" if proven else f"snapshots to S3 are not proven{_why(scene)}"
+    works = f"snapshots to S3 work from {_proven(scene)}" if proven else f"snapshots to S3 are not proven{_why(scene)}"
     if "fail" in seen:
         start = "Snapshots to S3 fail" if "fail" in repository else f"Something is wrong, though {works}"
         if not proven and "fail" not in repository:
@@ -26,17 +27,35 @@ def verdict(scene: Scene, causes: tuple[Cause, ...]) -> str:
         return f"{start}: {_named(scene, causes)}."
     if seen & {"could not check", "blocked"}:
         names = sorted({o.node for o in scene.outcomes if o.outcome in ("could not check", "blocked")})
-        return f"Nothing found wrong, but not everything could be checked on {members.listed(names)}; {works}."
+        return f"{_nothing(seen)}, but not everything could be checked on {members.listed(names)}; {works}."
     if not seen:
         return "Nothing was checked."
-    start = f"{works[0].upper()}{works[1:]}" if proven else f"Nothing found wrong; {works}"
+    start = f"{works[0].upper()}{works[1:]}" if proven else f"{_nothing(seen)}; {works}"
     warnings = sum(1 for o in scene.outcomes if o.outcome == "warning")
     if warnings:
-        return f"{start}; {warnings} {'warnings' if warnings > 1 else 'warning'} to look at."
+        start += f"; {warnings} {'warnings' if warnings > 1 else 'warning'} to look at"
+    if proven and "waived" in seen:
+        start += f"; {sum(1 for o in scene.outcomes if o.outcome == 'waived')} waived"
     return f"{start}."
 
 
+def _nothing(seen: set[Verdict]) -> str:
+    return "Nothing found wrong but what is waived" if "waived" in seen else "Nothing found wrong"
+
+
+def _proven(scene: Scene) -> str:
+    """The nodes from which `_verify` passed: others were not asked, or never touch a snapshot."""
+    names = [o.node for o in scene.outcomes if o.check == "REPO-1" and o.outcome == "pass"]
+    count = len(scene.survey.nodes)
+    if len(names) == count:
+        return {1: "the one node given", 2: "both nodes"}.get(count, f"all {count} nodes")
+    return members.listed(names) if len(names) <= NAMED else f"{len(names)} of {count} nodes"
+
+
 def _why(scene: Scene) -> str:
+    waived = [o.node for o in scene.outcomes if o.check == "REPO-1" and o.outcome == "waived"]
+    if waived:
+        return f" (waived on {members.listed(waived)})"
     if scene.survey.options.read_only:
         return " (--read-only)"
     reasons = [o.reason for o in scene.outcomes if o.check == "REPO-1" and o.outcome == "not applicable"]
@@ -49,9 +68,19 @@ def _named(scene: Scene, causes: tuple[Cause, ...]) -> str:
         for cause in causes
         if any((o := scene.outcome(*pair)) is not None and o.outcome != "warning" for pair in cause.explains)
     ]
-    titles = [cause.title.split(" (")[0] for cause in failing[:NAMED]]
+    # What makes snapshots fail stands first: nothing else may be read as the reason.
+    first = [cause for cause in failing if any(pair[0] == "REPO-1" and _fails(scene, pair) for pair in cause.explains)]
+    rest = [cause for cause in failing if cause not in first]
+    titles = [re.sub(r" \([^()]*\)", "", cause.title) for cause in (*first, *rest)][:NAMED]
+    if first and rest and len(first) < NAMED:
+        titles[len(first)] = f"besides, {titles[len(first)]}"
     more = len(failing) - NAMED
     return "; ".join(titles) + (f"; and {more} more" if more > 0 else "")
+
+
+def _fails(scene: Scene, pair: Pair) -> bool:
+    outcome = scene.outcome(*pair)
+    return outcome is not None and outcome.outcome == "fail"
 
 
 def notes(survey: Survey) -> tuple[str, ...]:

@@ -240,7 +240,7 @@ def _url(value: str | None) -> str | None:
     scheme, separator, rest = value.partition("://")
     if scheme not in ("http", "https") or not separator or not rest:
         raise pytest.UsageError("--es-url: give it as https://HOST:PORT")
-    if "@" in rest.split("/")[0]:
+    if "@" in rest:
         raise pytest.UsageError(
             "--es-url: leave user and password out of it and set ES_PREFLIGHT_USER and ES_PREFLIGHT_PASSWORD_FILE"
         )

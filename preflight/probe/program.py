@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import shlex
+import threading
 from pathlib import Path
 
 SECTIONS = Path(__file__).parent / "sections"
@@ -39,12 +40,21 @@ LAUNCHER = (
 )
 
 
-@functools.cache
+_JOINING = threading.Lock()
+"""All nodes' threads ask at once, and Python 3.11's `ast` fails where two threads parse at the same time."""
+
+
 def program() -> bytes:
     """The whole program, ASCII: the sections in one namespace, imports of each other, comments and docstrings left out.
 
     They would cost a node a fifth of its compile time.
     """
+    with _JOINING:
+        return _joined()
+
+
+@functools.cache
+def _joined() -> bytes:
     return "\n".join(_bare(SECTIONS / f"{name}.py") for name in ORDER).encode("ascii")
 
 

@@ -85,7 +85,8 @@ class Session:
     def relay(self, host: str, port: int, deadline: float) -> socket.socket:
         """A socket to host:port as seen from the node, its bytes carried by the program.
 
-        deadline: seconds for the connection. Raises TargetRefused saying how it failed, else as `ask` does.
+        deadline: seconds for the connection, and for every operation on the socket as with a tunnel. Raises
+        TargetRefused saying how it failed, else as `ask` does.
         """
         number, frames = self._expect()
         try:
@@ -100,6 +101,7 @@ class Session:
             self._forget(number)
             raise
         near, far = socket.socketpair()
+        near.settimeout(deadline)
         threading.Thread(target=self._deliver, args=(number, frames, far), daemon=True).start()
         threading.Thread(target=self._collect, args=(number, far), daemon=True).start()
         return near

@@ -6,9 +6,11 @@ import re
 import shlex
 import time
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 from ..facts import Config, Imds, Install, NodeFacts, Survey, View
 from ..judgement import Command
+from ..rules import region
 
 CONTROLLER = "controller"
 AFTERWARDS = "then run the suite again: it proves the mend, or says what is left"
@@ -18,7 +20,8 @@ def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST") -> Com
     """One request to the node's own HTTP address, typed on the controller; the login goes through standard input."""
     view = node.view
     url = f"{view.url if isinstance(view, View) else 'https://localhost:9200'}/{path}"
-    curl = ["curl", "-sS", "-K", "-"]
+    # A proxy of the node's environment is no way to the node itself.
+    curl = ["curl", "-sS", "-K", "-", "--noproxy", urlsplit(url).hostname or "*"]
     authority = _authority(node)
     if url.startswith("https:") and authority:
         curl += ["--cacert", authority]
@@ -27,8 +30,23 @@ def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST") -> Com
     if survey.options.elasticsearch_login == "api-key":
         login = """printf 'header = "Authorization: ApiKey %s"\\n' "$ES_PREFLIGHT_API_KEY\""""
     else:
-        login = """printf 'user = "%s:%s"\\n' "$ES_PREFLIGHT_USER" "$(cat "$ES_PREFLIGHT_PASSWORD_FILE")\""""
+        # curl takes \\ between quotes for an escape, and a password may hold both.
+        login = (
+            """printf '%s:%s\\n' "$ES_PREFLIGHT_USER" "$(cat "$ES_PREFLIGHT_PASSWORD_FILE")\""""
+            """ | sed 's/[\\\\"]/\\\\&/g; s/^/user = "/; s/$/"/'"""
+        )
     return Command(where=CONTROLLER, text=f"{login} | {node.ssh} {shlex.quote(remote)}")
+
+
+def refused_certificate(node: NodeFacts) -> tuple[str, ...]:
+    """What to do where curl, unlike this suite, holds it against the certificate that it lacks the address asked."""
+    if not isinstance(node.view, View) or not node.view.url.startswith("https:"):
+        return ()
+    advice = (
+        "curl error 60: the certificate lacks this address, or another authority signed it: name that with --cacert"
+    )
+    stays = "" if node.view.carrier == "direct" else ", or add -k, since the request does not leave the node"
+    return (advice + stays,)
 
 
 def _authority(node: NodeFacts) -> str | None:
@@ -49,6 +67,19 @@ def restart(node: NodeFacts) -> str:
         how = {"tar": "stop and start Elasticsearch as it was started", "docker": "docker restart of its container"}
         return how[node.install.layout]
     return "sudo systemctl restart elasticsearch"
+
+
+def waits(node: NodeFacts) -> str | None:
+    """Why this node must not be restarted yet; None where its configuration is not known to refuse a start."""
+    if isinstance(node.config, Config) and any(region.REMOVED.fullmatch(name) for name in node.config.names):
+        return "it will not start again while elasticsearch.yml holds a removed setting (REGION-3): mend that first"
+    return None
+
+
+def restart_does_too(node: NodeFacts) -> str:
+    """The sentence that offers a restart instead of a reload, or warns of it."""
+    why = waits(node)
+    return f"Do not restart it instead: {why}" if why else f"Restarting does the same: {restart(node)}"
 
 
 def stamp(survey: Survey) -> str:

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from ..facts import Install, Keystore, NodeFacts, Survey, View
 from ..judgement import Command, Remedy
 from ..rules import keystore, members, role
-from .asking import ask, restart, stamp
+from .asking import ask, refused_certificate, restart, restart_does_too, stamp, waits
+from .region import drop_removed_settings
 
 
 def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
@@ -18,10 +19,19 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
     The commands are the fix only where S3 accepted this node's role for every repository that uses the clients.
     """
     found = keystore.client_keys(survey, node)
-    why = next((w for w in (role.unproven(node, k.repositories) for k in found) if w), None)
+    shared = next((keys for keys in found if keys.elsewhere), None)
+    if shared is not None:
+        return Remedy(
+            caution=f"do not remove yet: {keystore.needed_still(node, shared)}",
+            advice=(
+                f"give {members.listed(shared.elsewhere)} a client and keys of its own first (its client setting)",
+                "the command that removes the keys is printed here once the client goes to AWS alone",
+            ),
+        )
+    why = next((w for w in (keystore.needed_still(node, keys) for keys in found) if w), None)
     if why is not None:
         return Remedy(
-            caution=f"do not remove yet: role not proven on {node.name}: {why}",
+            caution=f"do not remove yet: {why}",
             commands=prove_role(survey, node),
             advice=(
                 "without a role the node has nothing else to sign with, and every one of its snapshots fails",
@@ -38,18 +48,29 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         "once _verify passes, delete the copy, which holds the keys: "
         f"{_as_root(node)}rm {shlex.quote(_backup(survey, node))}",
     ]
-    if isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
+    if not repositories:
+        advice = [
+            "nothing has to be reloaded: nothing on this node signs with them",
+            advice[0],
+            f"once that is settled, delete the copy, which holds the keys: {_as_root(node)}rm "
+            + shlex.quote(_backup(survey, node)),
+        ]
+    elif isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
         reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
         commands.append(ask(survey, node, reload))
         commands.extend(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories)
-        advice.insert(
-            0,
-            "HTTP 200 of the reload proves nothing: read reload_exception in its answer. "
-            f"Restarting does the same: {restart(node)}",
+        advice[:0] = (
+            "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
+            *refused_certificate(node),
         )
     else:
-        commands.append(Command(where=node.name, text=restart(node)))
-        advice.insert(0, "the process keeps the keys it has loaded until it is restarted or told to reload")
+        why = waits(node)
+        commands += [] if why else [Command(where=node.name, text=restart(node))]
+        advice.insert(
+            0,
+            "the process keeps the keys it has loaded until it is restarted or told to reload"
+            + (f". Do not restart it yet: {why}" if why else ""),
+        )
     return Remedy(commands=tuple(commands), advice=(*advice, *_container(node)))
 
 
@@ -92,24 +113,27 @@ def _container(node: NodeFacts) -> tuple[str, ...]:
 
 def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
     """Make the process drop a key that its keystore no longer holds."""
-    why = role.unproven(node, members.repositories(survey, node))
+    why = role.unproven(node, role.repositories(survey, node))
     if why is not None:
         return Remedy(
             caution=f"do not reload or restart yet: role not proven on {node.name}: {why}",
             commands=prove_role(survey, node),
         )
     if not isinstance(node.view, View) or survey.options.elasticsearch_login is None:
+        why = waits(node)
+        if why is not None:
+            return Remedy(caution=why, commands=drop_removed_settings(survey, node).commands)
         return Remedy(commands=(Command(where=node.name, text=restart(node)),))
     reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
-    repositories = sorted(r.name for r in members.repositories(survey, node))
+    repositories = sorted(r.name for r in role.repositories(survey, node))
     return Remedy(
         commands=(
             ask(survey, node, reload),
             *(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories),
         ),
         advice=(
-            "HTTP 200 of the reload proves nothing: read reload_exception in its answer. "
-            f"Restarting does the same: {restart(node)}",
+            "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
+            *refused_certificate(node),
         ),
     )
 
@@ -117,11 +141,12 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
 def prove_role(survey: Survey, node: NodeFacts) -> tuple[Command, ...]:
     """What shows which role the node has, without printing a credential."""
     base = "http://169.254.169.254/latest"
-    token = f"$(curl -sS -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {base}/api/token)"
+    curl = "curl -sS -m 5 --noproxy '*'"
+    token = f"$({curl} -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {base}/api/token)"
     return (
         Command(
             where=node.name,
-            text=f'curl -sS -m 5 -H "X-aws-ec2-metadata-token: {token}" {base}/meta-data/iam/security-credentials/',
+            text=f'{curl} -H "X-aws-ec2-metadata-token: {token}" {base}/meta-data/iam/security-credentials/',
         ),
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-from ..facts import CouldNotCheck, Dial, Imds, NodeFacts, Survey
+from ..facts import CouldNotCheck, Dial, Imds, NodeFacts, Survey, Unknown
 from ..judgement import Command, NotApplicable, Remedy
-from ..rules import members, ports, routes, tables
+from ..rules import members, path, ports, routes, tables
 from .asking import AFTERWARDS, CONTROLLER, instance
 
 
@@ -81,7 +81,8 @@ def _proven_change(survey: Survey, node: NodeFacts) -> str | None:
     except (CouldNotCheck, NotApplicable):
         return None
     if len(extra) == 1 and not missing:
-        return f"sudo ip route del {tables.written(extra[0])}"
+        family = "-6 " if extra[0].family == "inet6" else ""
+        return f"sudo ip {family}route del {tables.written(extra[0])}"
     if len(missing) == 1 and all(r.destination == missing[0].destination for r in extra):
         wanted = missing[0]
         own_subnet = wanted.gateway is not None and routes.same_subnet(node.routing, wanted.gateway)
@@ -91,7 +92,29 @@ def _proven_change(survey: Survey, node: NodeFacts) -> str | None:
 
 
 def reach_bucket(survey: Survey, node: NodeFacts) -> Remedy:
-    """Behind the node where its own routes are as they should be, at its own routes where they are not."""
+    """By the step that fails: the name, the certificate; routes behind the node where its own are as they should be."""
+    broken = [] if isinstance(node.buckets, Unknown) else [b for b in node.buckets if path.problem(b)]
+    first = next((b for b in broken if path.unconnected(b)), broken[0] if broken else None)
+    if first is not None and first.dns != "ok":
+        return Remedy(
+            caution="why the name has no address is not proven: these show whom the node asks, and the answer",
+            commands=(
+                Command(where=node.name, text=f"getent ahosts {shlex.quote(first.host)}"),
+                Command(where=node.name, text="cat /etc/resolv.conf"),
+            ),
+            advice=("in a VPC the resolver is the subnet's; enableDnsSupport and the DHCP options decide",),
+        )
+    if first is not None and not path.unconnected(first):
+        to, name = shlex.quote(f"{first.host}:{first.port}"), shlex.quote(first.host)
+        text = f"openssl s_client -connect {to} -servername {name} -showcerts </dev/null"
+        return Remedy(
+            caution="which side is wrong about the certificate is not proven: this shows who signed it, and for whom",
+            commands=(Command(where=node.name, text=text),),
+            advice=(
+                "a proxy that opens TLS, an authority that the trust store lacks, or a wrong clock; "
+                "Elasticsearch's own trust store is the JVM's",
+            ),
+        )
     try:
         reference = routes.own_table_matches(survey, node)
     except (CouldNotCheck, NotApplicable):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ..facts import Config, Install, NodeFacts, Survey, Unknown
+from ..facts import Install, NodeFacts, Survey, Unknown
 from ..judgement import Command, Remedy
-from ..rules import region
-from .asking import CONTROLLER
+from .asking import CONTROLLER, waits
 from .region import drop_removed_settings
 
 
@@ -14,12 +13,9 @@ def start_elasticsearch(survey: Survey, node: NodeFacts) -> Remedy:
     log = Command(where=node.name, text="sudo sh -c 'tail -n 50 /var/log/elasticsearch/*.log'")
     if isinstance(node.install, Install) and node.install.layout in ("tar", "docker"):
         return Remedy(caution="how it is started here is not known", advice=("start it as it was started before",))
-    if isinstance(node.config, Config) and any(region.REMOVED.fullmatch(name) for name in node.config.names):
-        mend = drop_removed_settings(survey, node)
-        return Remedy(
-            caution="it will not start while elasticsearch.yml holds a removed setting (REGION-3): mend that first",
-            commands=mend.commands,
-        )
+    why = waits(node)
+    if why is not None:
+        return Remedy(caution=why, commands=drop_removed_settings(survey, node).commands)
     return Remedy(
         commands=(Command(where=node.name, text="sudo systemctl start elasticsearch"), log),
         advice=("if it ends again, the log's last lines say why",),

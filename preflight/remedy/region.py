@@ -7,11 +7,14 @@ import shlex
 from ..facts import Config, CouldNotCheck, NodeFacts, Repository, Survey
 from ..judgement import Command, Remedy
 from ..rules import region
-from .asking import AFTERWARDS, CONTROLLER, restart, stamp
+from .asking import AFTERWARDS, CONTROLLER, restart, stamp, waits
 
 
 def set_region(survey: Survey, node: NodeFacts) -> Remedy:
     """Write the bucket's region for every client that lacks it or contradicts it, and restart."""
+    why = waits(node)
+    if why is not None:
+        return Remedy(caution=why, commands=drop_removed_settings(survey, node).commands)
     commands: list[Command] = []
     advice: list[str] = []
     for repository in region.judged(survey, node):
@@ -34,6 +37,17 @@ def set_region(survey: Survey, node: NodeFacts) -> Remedy:
                 f"with all of its settings and region {wanted}"
             )
             continue
+        if source == "endpoint":
+            name = f"s3.client.{repository.client}.endpoint"
+            return Remedy(
+                caution=f"{repository.name} goes to an endpoint of {value}, and a region of {wanted} beside it is not "
+                "proven to work: the endpoint itself has to go, or to name the bucket's region",
+                commands=(Command(where=node.name, text=_shown(node, "endpoint")),),
+                advice=(
+                    f"{name} in elasticsearch.yml, or endpoint among the repository's own settings",
+                    AFTERWARDS,
+                ),
+            )
         command = Command(where=node.name, text=_setting(node, f"s3.client.{repository.client}.region", wanted))
         if command not in commands:
             commands.append(command)
@@ -42,6 +56,8 @@ def set_region(survey: Survey, node: NodeFacts) -> Remedy:
         advice.append(
             "settings in elasticsearch.yml are read at start only; restart one node at a time and wait for green"
         )
+    if any(command.text.startswith("sudo sed") for command in commands):
+        advice.append("a setting written as nested keys (s3: client: …) stays as it is: that one is for an editor")
     return Remedy(commands=tuple(commands), advice=(*advice, AFTERWARDS))
 
 
@@ -52,9 +68,16 @@ def _used(survey: Survey, node: NodeFacts, repository: Repository) -> tuple[str 
         return None, None
 
 
+def _shown(node: NodeFacts, word: str) -> str:
+    return f"sudo grep -nE {shlex.quote(word)} {shlex.quote(_path(node))}"
+
+
+def _path(node: NodeFacts) -> str:
+    return node.config.path if isinstance(node.config, Config) else "/etc/elasticsearch/elasticsearch.yml"
+
+
 def _setting(node: NodeFacts, name: str, value: str) -> str:
-    path = node.config.path if isinstance(node.config, Config) else "/etc/elasticsearch/elasticsearch.yml"
-    file = shlex.quote(path)
+    file = shlex.quote(_path(node))
     if isinstance(node.config, Config) and name in node.config.names:
         pattern = name.replace(".", r"\.")
         return f"sudo sed -i {shlex.quote(f's|^{pattern}:.*|{name}: {value}|')} {file}"
@@ -73,7 +96,7 @@ def drop_removed_settings(survey: Survey, node: NodeFacts) -> Remedy:
     return Remedy(
         commands=(
             Command(where=node.name, text=f"sudo sed -i{suffix} -E {shlex.quote(f's/^({pattern}):/#&/')} {file}"),
-            Command(where=node.name, text=f"sudo grep -nE {shlex.quote('cloud|repositories')} {file}"),
+            Command(where=node.name, text=_shown(node, "cloud|repositories")),
         ),
         advice=(
             "the running process does not mind; the next start refuses the file",

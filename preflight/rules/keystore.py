@@ -9,7 +9,7 @@ import msgspec
 from .. import s3
 from ..facts import Config, CouldNotCheck, Keystore, NodeFacts, Process, Repository, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
-from . import members, refusals, repository
+from . import members, refusals, repository, role
 
 STATIC = re.compile(r"s3\.client\.([^.]+)\.(?:access_key|secret_key|session_token)")
 """Secure settings of repository-s3 that hold a key, for any client name (S3ClientSettings, since 6.0)."""
@@ -20,7 +20,8 @@ DISCOVERY = re.compile(r"discovery\.ec2\.(?:access_key|secret_key|session_token)
 class ClientKeys(msgspec.Struct, frozen=True, kw_only=True):
     """The static keys of one S3 client whose requests go to AWS, on one node.
 
-    settings: their names; repositories: S3 repositories that use the client and go to AWS, None where unknown
+    settings: their names; repositories: S3 repositories on AWS that this node signs for with them, None where unknown
+    elsewhere: repositories of the client that do not go to AWS and need the same keys
     refusal: S3's sentence where `_verify` shows that S3 refuses this node's key; refused_for: that repository
     used: True where `_verify` worked on this node with them loaded
     pending: the file is younger than the process, so that the process may not have loaded them yet
@@ -29,6 +30,7 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True):
     client: str
     settings: tuple[str, ...]
     repositories: tuple[Repository, ...] | None
+    elsewhere: tuple[str, ...]
     refusal: str | None
     refused_for: str | None
     used: bool
@@ -50,6 +52,7 @@ def _judge_client(survey: Survey, node: NodeFacts, client: str, settings: tuple[
     member = survey.member_of(node)
     if member is None and not isinstance(node.config, Config):
         known(node.config)
+    elsewhere: tuple[str, ...] = ()
     try:
         using: tuple[Repository, ...] | None = tuple(
             r for r in members.repositories(survey, node) if r.client == client
@@ -59,9 +62,12 @@ def _judge_client(survey: Survey, node: NodeFacts, client: str, settings: tuple[
     except CouldNotCheck:
         using = None
     if using:
-        using = tuple(r for r in using if s3.endpoint(node, member, r).aws)
+        elsewhere = tuple(r.name for r in using if not s3.endpoint(node, member, r).aws)
+        using = tuple(r for r in using if r.name not in elsewhere)
         if not using:
             return None
+        if member is not None and not members.uses_repositories(member):
+            using, elsewhere = (), ()
     elif not s3.endpoint(node, member, Repository(name="", type="s3", bucket="bucket", client=client)).aws:
         return None
     refusal, refused_for, used = _seen_by_verify(survey, node, using or ())
@@ -73,6 +79,7 @@ def _judge_client(survey: Survey, node: NodeFacts, client: str, settings: tuple[
         client=client,
         settings=settings,
         repositories=using,
+        elsewhere=elsewhere,
         refusal=refusal,
         refused_for=refused_for,
         used=used and pending is False,
@@ -124,13 +131,22 @@ def state(keys: ClientKeys) -> str:
     return "not yet proven in use"
 
 
+def needed_still(node: NodeFacts, keys: ClientKeys) -> str | None:
+    """Why taking the keys out is not proven safe; None where the role is proven to do, or where nothing uses them."""
+    if keys.elsewhere:
+        names = members.listed(keys.elsewhere)
+        return f"client {keys.client} signs for {names} too, which is not on AWS: a role opens nothing there"
+    why = role.unproven(node, keys.repositories)
+    return f"role not proven on {node.name}: {why}" if why else None
+
+
 def _detail(keys: ClientKeys) -> str:
     if keys.repositories is None:
         use = "its repositories are unknown"
     elif keys.repositories:
         use = "used by " + members.listed([r.name for r in keys.repositories])
     else:
-        use = "used by no repository"
+        use = "nothing on this node signs with it"
     return f"client {keys.client} ({use}): {members.listed(keys.settings)}; {state(keys)}"
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .. import s3
-from ..facts import BucketPath, CouldNotCheck, NodeFacts, Survey, known
+from ..facts import BucketPath, CouldNotCheck, NodeFacts, Repository, Survey, known
 from ..judgement import Finding, NotApplicable
 from . import members, routes
+from . import repository as repository_rules
 
 REACHED = "DNS, TCP and TLS to every S3 repository's bucket succeed"
 
@@ -19,14 +20,23 @@ def reaches_buckets(survey: Survey, node: NodeFacts) -> Finding | None:
     if not direct:
         raise NotApplicable("every S3 client of this node goes through a proxy")
     paths = {path.repository: path for path in known(node.buckets)}
-    lines = []
+    lines, doubts = [], []
+    table = False
     for repository in direct:
         path = paths.get(repository.name)
         broken = problem(path) if path else None
-        if broken:
-            lines.append(f"{repository.name}: {broken}")
-    if lines:
-        return Finding(observed=lines[0], expected=REACHED, details=(*lines[1:], _own_table(survey, node)))
+        if path is None or broken is None:
+            continue
+        words = f"{repository.name}: {broken}"
+        if path.tcp == "open" and _other_trust(survey, node, repository):
+            doubts.append(f"{words}; that is this host's trust store, Elasticsearch has the JVM's")
+        else:
+            lines.append(words)
+            table = table or unconnected(path)
+    if lines or doubts:
+        first, *more = (*lines, *doubts)
+        own = (_own_table(survey, node),) if table else ()
+        return Finding(observed=first, expected=REACHED, details=(*more, *own), warning=not lines)
     for repository in direct:
         path = paths.get(repository.name)
         if path is None or path.tcp is None:
@@ -34,6 +44,20 @@ def reaches_buckets(survey: Survey, node: NodeFacts) -> Finding | None:
         if path.tls is None and s3.endpoint(node, survey.member_of(node), repository).tls:
             raise CouldNotCheck(f"TLS to the bucket of {repository.name} was not tried")
     return None
+
+
+def unconnected(path: BucketPath) -> bool:
+    """True where no TCP connection came about: the only step of the path that a route decides."""
+    return path.tcp is not None and path.tcp != "open"
+
+
+def _other_trust(survey: Survey, node: NodeFacts, repository: Repository) -> bool:
+    """True where a certificate that this host refuses says nothing of Elasticsearch, which asks the JVM's trust store.
+
+    `_verify` passes with it; or it was not called, and a service of one's own may have an authority of one's own.
+    """
+    passes = repository_rules.good(survey, node, repository.name)
+    return bool(passes) or (passes is None and not s3.endpoint(node, survey.member_of(node), repository).aws)
 
 
 def problem(path: BucketPath) -> str | None:
@@ -55,5 +79,5 @@ def _own_table(survey: Survey, node: NodeFacts) -> str:
     except (CouldNotCheck, NotApplicable) as error:
         return f"own routing table: not compared ({error})"
     if reference is None:
-        return "own routing table: differs from the others' (ROUTE-1)"
+        return "own routing table: differs from the others', or leads nowhere (ROUTE-1)"
     return f"own routing table: its traffic takes the same routes as {reference}'s, so the fault lies behind them"

@@ -8,6 +8,7 @@ from .. import s3, versions
 from ..facts import CouldNotCheck, NodeFacts, Repository, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import members
+from . import repository as repository_rules
 
 REMOVED = re.compile(r"(?:cloud\.aws|repositories\.s3)\..+")
 """Settings that 6.0 removed: a node with one of them in elasticsearch.yml refuses to start (unknown setting)."""
@@ -41,9 +42,13 @@ def used(survey: Survey, node: NodeFacts, repository: Repository) -> tuple[str |
     if member is None:
         known(node.config)
     endpoint = s3.endpoint(node, member, repository)
-    if endpoint.source in ("repository", "client", "endpoint"):
+    if endpoint.source in ("repository", "client"):
         return endpoint.region, endpoint.source
-    if versions.line(members.version_of(survey, node)).unset_region == "bucket":
+    asks_bucket = versions.line(members.version_of(survey, node)).unset_region == "bucket"
+    # SDK v1's own default endpoint: whether it is written or not is the same to that SDK.
+    if endpoint.source == "endpoint" and not (asks_bucket and endpoint.service == s3.GLOBAL):
+        return endpoint.region, endpoint.source
+    if asks_bucket:
         return None, "bucket"
     if known(node.process) is None:
         raise CouldNotCheck("no setting gives the region, and what a start would give is unknown while nothing runs")
@@ -58,8 +63,10 @@ def bucket_region(survey: Survey, node: NodeFacts, repository: str) -> str | Non
     for witness in (node, *members.companions(survey, node)):
         if not isinstance(witness.buckets, Unknown):
             for bucket in witness.buckets:
-                if bucket.repository == repository and bucket.bucket_region:
-                    return bucket.bucket_region
+                # A header off the network that ends up in a printed command: only what a region can look like.
+                named = bucket.bucket_region or ""
+                if bucket.repository == repository and re.fullmatch(r"[a-z0-9-]+", named):
+                    return named
     return None
 
 
@@ -101,6 +108,8 @@ def _judge(survey: Survey, node: NodeFacts, repository: Repository) -> tuple[str
     if different and (usual is None or usual in different):
         seen = members.listed([f"{name} uses {r}" for name, r in sorted(different.items())])
         return f"{what}: {region} from {spelled(source)}; {seen}", expected
+    if repository_rules.good(survey, node, repository.name):
+        return None, expected  # S3 takes what is signed for this region, whoever could ask it
     raise CouldNotCheck(
         f"no node could ask S3 for the region of {repository.name}'s bucket", "mend the path to S3 first (PATH-1)"
     )

@@ -70,6 +70,20 @@ def verification_of(survey: Survey, node: NodeFacts, repository: str) -> Verific
     raise CouldNotCheck(f"_verify of {repository} was not called")
 
 
+def good(survey: Survey, node: NodeFacts, repository: str) -> bool | None:
+    """Whether `_verify` of the repository was good on this node, one that it tests; None where that is unknown."""
+    try:
+        verification = verification_of(survey, node, repository)
+        if failure_of(survey, node, repository) is not None:
+            return False
+        own = known(node.view).node_id
+    except CouldNotCheck:
+        return None
+    if any(f.node_id is None for f in verification.failures):
+        return None  # no other node was tested
+    return bool(verification.failures) or own in verification.verified
+
+
 def failure_of(survey: Survey, node: NodeFacts, repository: str) -> VerifyFailure | None:
     """This node's own failure in the repository's `_verify`; None where it has none.
 

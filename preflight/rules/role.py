@@ -16,13 +16,23 @@ def needed(survey: Survey, node: NodeFacts) -> None:
     Where Elasticsearch could not be asked, the role counts as needed.
     """
     try:
-        member = survey.member_of(node)
-        repositories = members.repositories(survey, node)
+        repositories(survey, node)
     except CouldNotCheck:
         return
+
+
+def repositories(survey: Survey, node: NodeFacts) -> tuple[Repository, ...]:
+    """The S3 repositories that this node signs for with its role where the keystore holds no key: those on AWS.
+
+    Raises CouldNotCheck; NotApplicable where there is none, and on a node that never touches a snapshot.
+    """
+    member = survey.member_of(node)
+    every = members.repositories(survey, node)
     members.require_user(member)
-    if not any(s3.endpoint(node, member, r).aws for r in repositories):
+    found = tuple(r for r in every if s3.endpoint(node, member, r).aws)
+    if not found:
         raise NotApplicable("no S3 repository of this cluster goes to AWS")
+    return found
 
 
 def instance_role(survey: Survey, node: NodeFacts) -> Finding | None:

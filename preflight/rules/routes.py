@@ -7,12 +7,13 @@ are compared by what they are (NEAR, "through …", blackhole …), so that thre
 from __future__ import annotations
 
 import ipaddress
+import re
 
 import msgspec
 
-from ..facts import ChosenPath, CouldNotCheck, NodeFacts, Route, Routing, Survey, Unknown, known
+from ..facts import ChosenPath, CouldNotCheck, NodeFacts, Process, Route, Routing, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
-from . import members, tables
+from . import members, repository, tables
 
 DEAD = ("blackhole", "unreachable", "prohibit", "none")
 """Kinds of chosen path that lead nowhere."""
@@ -77,15 +78,33 @@ def subject(purpose: str) -> str:
 
 
 def proxied_repositories(survey: Survey, node: NodeFacts) -> frozenset[str]:
-    """S3 repositories whose client goes through a proxy on this node: its own path to S3 then carries nothing."""
+    """S3 repositories whose client goes through a proxy on this node: its own path to S3 then carries nothing.
+
+    A proxy in the client's settings says so. One in the JVM's start may have exceptions that nobody sees: it counts
+    where the node's own path is cut and `_verify` passes all the same.
+    """
     try:
         repositories = members.repositories(survey, node)
     except (CouldNotCheck, NotApplicable):
         return frozenset()
-    if isinstance(node.config, Unknown):
-        return frozenset()
-    names = node.config.names
-    return frozenset(r.name for r in repositories if f"s3.client.{r.client}.proxy.host" in names)
+    names = () if isinstance(node.config, Unknown) else node.config.names
+    cut = _cut(node) if _starts_with_a_proxy(node) else ()
+    return frozenset(
+        r.name
+        for r in repositories
+        if f"s3.client.{r.client}.proxy.host" in names or (r.name in cut and repository.good(survey, node, r.name))
+    )
+
+
+def _starts_with_a_proxy(node: NodeFacts) -> bool:
+    if not isinstance(node.process, Process):
+        return False
+    names = (*node.process.environment, *node.process.properties)
+    return any(re.fullmatch(r"(https?|all)_proxy|https?\.proxyhost|socksproxyhost", n, re.IGNORECASE) for n in names)
+
+
+def _cut(node: NodeFacts) -> tuple[str, ...]:
+    return () if isinstance(node.buckets, Unknown) else tuple(b.repository for b in node.buckets if b.tcp != "open")
 
 
 def compared(survey: Survey, node: NodeFacts) -> Compared:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import logging
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 from loopback_sshd import free_port, keygen, public
 
-from preflight.connection import errors
+from preflight.connection import carrier, errors
 from preflight.connection.known_hosts import fingerprint, known_keys
 from preflight.connection.ssh import connect, ssh_command
 
@@ -62,6 +63,22 @@ def test_a_closed_port_is_refused(sshd, login):
 def test_a_name_without_address_is_named(sshd, login):
     with pytest.raises(errors.NameNotResolved, match=r"no-such-host.invalid has no address"):
         login(sshd.node(host="no-such-host.invalid"))
+
+
+def test_where_the_kernel_has_no_ipv6_a_name_with_both_families_is_reached(sshd, login, monkeypatch):
+    real, tried = carrier._PromptSocket, []
+
+    def without_ipv6(family, *more):
+        tried.append(family)
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, *more)
+
+    both = [(f, socket.SOCK_STREAM, 6, "", ("127.0.0.1", sshd.port)) for f in (socket.AF_INET6, socket.AF_INET)]
+    monkeypatch.setattr(carrier, "_PromptSocket", without_ipv6)
+    monkeypatch.setattr(carrier.socket, "getaddrinfo", lambda *_: both)
+    login(sshd.node())
+    assert tried == [socket.AF_INET6, socket.AF_INET]
 
 
 def test_a_listener_that_never_accepts_costs_the_timeout_once(sshd, login):

@@ -6,20 +6,13 @@ left up; else one is brought up and taken down.
 
 import json
 import os
-import subprocess
 import sys
-from pathlib import Path
 
-import msgspec
 import pytest
 from judged import checks
+from suite_run import Ran, run_lab
 
-from lab import elasticsearch, faults, lifecycle, names, state
-from preflight.diagnosis import diagnose
-from preflight.facts import load
-from preflight.outcomes import Outcome
-
-ROOT = Path(__file__).parent.parent.parent
+from lab import elasticsearch, faults, names, state
 
 pytestmark = [
     pytest.mark.lab,
@@ -27,44 +20,6 @@ pytestmark = [
         sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def lab():
-    """The default lab, whole and unbroken."""
-    found = state.load()
-    mine = found is None
-    lifecycle.up(3, names.ES_VERSION)
-    with state.lock():
-        faults.heal(state.require())
-    yield state.require()
-    if mine:
-        lifecycle.down()
-
-
-class Ran:
-    """One run of the suite: its exit status, what it printed, its outcomes and its diagnosis."""
-
-    def __init__(self, directory: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "pytest", "--inventory=inventories/lab.yml", "--hosts=lab"]
-        done = subprocess.run(
-            [*command, f"--reports={directory}", *options], cwd=ROOT, capture_output=True, text=True, timeout=600
-        )
-        self.status, self.text = done.returncode, done.stdout + done.stderr
-        report = directory / "latest"
-        assert report.exists(), self.text
-        lines = (report / "results.jsonl").read_bytes().splitlines()
-        self.outcomes = tuple(msgspec.json.decode(line, type=Outcome) for line in lines)
-        self.diagnosis = diagnose(load((report / "facts.json").read_bytes()), self.outcomes)
-        self.report = report
-
-    def differing(self):
-        """{(check, node): outcome} of everything that is not as on a healthy cluster."""
-        return {
-            (o.check, o.node): o.outcome
-            for o in self.outcomes
-            if o.outcome != ("not applicable" if o.check == "CLUSTER-2" else "pass")
-        }
 
 
 def test_a_healthy_cluster_passes_every_check_and_nothing_but(lab, tmp_path):
@@ -81,15 +36,14 @@ def test_each_fault_is_found_on_its_node_with_its_cause_and_nothing_else(lab, tm
     master = elasticsearch.master(lab.nodes)
     victim = master if who == "elected master" else next(node for node in reversed(lab.nodes) if node != master)
     row = faults.FAULTS[fault]
-    command = [sys.executable, "-m", "lab"]
-    subprocess.run([*command, "break", fault, victim.name], cwd=ROOT, check=True, timeout=300)
+    run_lab("break", fault, victim.name)
     try:
         broken = state.require()
         is_master = who == "elected master" and not row.leaves
         expected = faults.expected(fault, list(checks()), broken, victim, is_master=is_master)
         ran = Ran(tmp_path)
     finally:
-        subprocess.run([*command, "heal"], cwd=ROOT, check=True, timeout=300)
+        run_lab("heal")
     assert ran.differing() == expected, ran.text
     causes = ran.diagnosis.causes
     assert [cause.id for cause in causes] == [row.cause], ran.text
@@ -104,13 +58,12 @@ def test_two_causes_at_once_are_told_apart(lab, tmp_path):
     """Stale keys on one node, a route upstream of another: the incident. Each with its own evidence."""
     master = elasticsearch.master(lab.nodes)
     stale, cut = (node for node in lab.nodes if node != master)
-    command = [sys.executable, "-m", "lab"]
     try:
         for fault, node in (("stale-keystore", stale), ("route-drift-upstream", cut)):
-            subprocess.run([*command, "break", fault, node.name], cwd=ROOT, check=True, timeout=300)
+            run_lab("break", fault, node.name)
         ran = Ran(tmp_path)
     finally:
-        subprocess.run([*command, "heal"], cwd=ROOT, check=True, timeout=300)
+        run_lab("heal")
     assert ran.differing() == {
         ("KEY-1", stale.name): "fail",
         ("REPO-1", stale.name): "fail",
@@ -125,12 +78,11 @@ def test_two_causes_at_once_are_told_apart(lab, tmp_path):
 
 def test_no_secret_of_the_lab_stands_in_any_output(lab, tmp_path):
     """The stale key, the role's credentials and the login's password, at the loudest settings there are."""
-    command = [sys.executable, "-m", "lab"]
-    subprocess.run([*command, "break", "stale-keystore", "es-1"], cwd=ROOT, check=True, timeout=300)
+    run_lab("break", "stale-keystore", "es-1")
     try:
         ran = Ran(tmp_path, "-vvv", "-l", "--log-level=DEBUG", "--tb=long", "-s")
     finally:
-        subprocess.run([*command, "heal"], cwd=ROOT, check=True, timeout=300)
+        run_lab("heal")
     cloud = json.loads((names.AWS_STATE / "aws.json").read_text())
     secrets = {*cloud["stale_key"].values(), *cloud["admin_key"].values()}
     for file in (names.AWS_STATE / "credentials").iterdir():

@@ -44,6 +44,7 @@ def test_tests_without_nodes_need_none_and_leave_no_report(project):
         (["--hosts=es-1", "--ssh-extra-args=-F none"], "--ssh-extra-args -F=none: this file does not exist"),
         (["--hosts=es-1", "--command-timeout=0"], "--command-timeout=0: give seconds above 0"),
         (["--hosts=es-1", "--es-url=https://u:p@es-1:9200"], "--es-url: leave user and password out of it*"),
+        (["--hosts=es-1", "--es-url=https://u:p/w@es-1:9200"], "--es-url: leave user and password out of it*"),
         (["--hosts=es-1", "--waivers=facts.json"], "facts.json:1: expected a list of waivers*"),
         (["--hosts=es-1", "--reports=facts.json"], "--reports=facts.json: cannot make a directory there*"),
     ],

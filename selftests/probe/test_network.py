@@ -93,6 +93,21 @@ def test_more_targets_than_open_files_are_dialled_in_turns(monkeypatch):
     assert [outcome for outcome, _, _ in results] == ["open"] * 60
 
 
+def test_where_the_kernel_has_no_ipv6_an_ipv6_address_has_no_route_and_the_others_are_dialled(monkeypatch):
+    real = socket.socket
+
+    def without_ipv6(family, *more):
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, *more)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(socket, "socket", without_ipv6)
+        results = network.dial_all([("::1", 9300), server.getsockname()], 2, Deadline(10))
+        monkeypatch.undo()
+    assert [outcome for outcome, _, _ in results] == ["no-route", "open"]
+
+
 @pytest.mark.parametrize(
     ("number", "outcome"),
     [

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
 
 from preflight import facts as records
 from preflight.probe.program import ORDER, SECTIONS, command, program
+
+program_module = importlib.import_module("preflight.probe.program")  # the package itself calls the function so
 
 
 def test_every_section_is_joined():
@@ -68,3 +73,19 @@ def test_it_answers_on_every_python(start, python):
     msgspec.convert(answer["routing"]["value"], records.Routing)
     assert set(answer) == set(sections) and all(set(a) & {"value", "unknown"} for a in answer.values())
     assert not [a for a in answer.values() if "the probe failed" in a.get("unknown", "")]
+
+
+def test_many_threads_that_want_it_at_once_join_it_once(monkeypatch):
+    joined: list[str] = []
+    bare = program_module._bare
+
+    def slow(path):
+        joined.append(path.stem)
+        time.sleep(0.001)
+        return bare(path)
+
+    monkeypatch.setattr(program_module, "_bare", slow)
+    program_module._joined.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        texts = {future.result() for future in [pool.submit(program) for _ in range(8)]}
+    assert len(texts) == 1 and joined == list(ORDER)

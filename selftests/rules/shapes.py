@@ -9,7 +9,18 @@ import surveys
 from msgspec.structs import replace
 from surveys import healthy, node_id, route, routing, with_cluster, with_member, with_node
 
-from preflight.facts import Address, BucketPath, ChosenPath, Repository, Rule, S3Client, Source, Survey, Unknown
+from preflight.facts import (
+    Address,
+    BucketPath,
+    ChosenPath,
+    Process,
+    Repository,
+    Rule,
+    S3Client,
+    Source,
+    Survey,
+    Unknown,
+)
 
 
 def three_subnets(survey: Survey) -> Survey:
@@ -148,6 +159,14 @@ def region_by_sdk_1(_: Survey) -> Survey:
     return _region_from_imds(healthy(version="8.18.0"))
 
 
+def default_endpoint(_: Survey) -> Survey:
+    """7.17 with the endpoint that it has by default written out: it finds the bucket all the same."""
+    survey = _region_from_imds(healthy(version="7.17.29"))
+    for number in (1, 2, 3):
+        survey = with_member(survey, f"es-{number}", clients=(S3Client(name="default", endpoint="s3.amazonaws.com"),))
+    return survey
+
+
 def before_regions(_: Survey) -> Survey:
     """7.4: there is no region setting yet."""
     return _region_from_imds(healthy(version="7.4.2"))
@@ -255,9 +274,21 @@ def proxied(survey: Survey) -> Survey:
         assert not isinstance(node.buckets, Unknown)
         assert not isinstance(node.paths, Unknown)
         config = replace(node.config, names=(*node.config.names, "s3.client.default.proxy.host"))
-        cut = replace(node.buckets[0], tcp="no-route", tls=None, head_status=None)
+        why = Unknown(reason="not tried: no TCP connection")
+        cut = replace(node.buckets[0], tcp="no-route", tls=None, head_status=None, bucket_region=None, signed_list=why)
         paths = tuple(replace(p, kind="none", gateway=None) if p.purpose.startswith("s3:") else p for p in node.paths)
         survey = with_node(survey, name, config=config, buckets=(cut,), paths=paths)
+    return survey
+
+
+def proxied_by_the_jvm(survey: Survey) -> Survey:
+    """The proxy stands in jvm.options, not in the client's settings."""
+    survey = proxied(survey)
+    for number in (1, 2, 3):
+        process, config = survey.node(f"es-{number}").process, healthy().node(f"es-{number}").config
+        assert isinstance(process, Process)
+        process = replace(process, properties=(*process.properties, "https.proxyHost", "https.proxyPort"))
+        survey = with_node(survey, f"es-{number}", process=process, config=config)
     return survey
 
 
@@ -338,6 +369,7 @@ SHAPES: dict[str, Callable[[Survey], Survey]] = {
         busy_host,
         policy_tables,
         region_by_sdk_1,
+        default_endpoint,
         before_regions,
         region_by_environment,
         elsewhere,
@@ -348,6 +380,7 @@ SHAPES: dict[str, Callable[[Survey], Survey]] = {
         no_s3,
         readonly_repository,
         proxied,
+        proxied_by_the_jvm,
         interface_endpoint,
         imds_closed_by_route,
         web_identity,

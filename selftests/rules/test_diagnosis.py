@@ -6,6 +6,7 @@ import pytest
 import surveys
 from judged import judged
 from msgspec.structs import replace
+from shapes import SHAPES
 from surveys import healthy, port_fails, stale_keys, with_cluster, with_node
 
 from preflight.diagnosis import diagnose
@@ -204,6 +205,18 @@ VERDICTS = [
         "es-1 cannot open transport 198.18.0.12:9300 of es-2: refused.",
     ),
     (
+        lambda: port_fails(stale_keys(healthy(), "es-2"), "es-1", "es-2", "refused"),
+        "Snapshots to S3 fail: es-2: stale static keys in the keystore win over the instance role, "
+        "and S3 refuses them; besides, es-1 cannot open transport 198.18.0.12:9300 of es-2: refused.",
+    ),
+    (
+        lambda: surveys.route_own(healthy(2), "es-2"),
+        "Snapshots to S3 fail: es-2: s3_backup: TCP to es-snapshots.s3.ap-northeast-2.amazonaws.com:443: "
+        "timeout after 3002 ms.",
+    ),
+    (lambda: SHAPES["coordinating"](healthy()), "Snapshots to S3 work from es-1 and es-2."),
+    (lambda: healthy(2), "Snapshots to S3 work from both nodes."),
+    (
         lambda: surveys.host_down(healthy(), "es-2"),
         "Nothing found wrong, but not everything could be checked on es-2; snapshots to S3 are not proven.",
     ),
@@ -220,6 +233,39 @@ def test_verdict(made, verdict):
     survey = made()
 
     assert diagnose(survey, judged(survey)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("made", "verdict"),
+    [
+        (
+            lambda: stale_keys(healthy(), "es-2"),
+            "Nothing found wrong but what is waived; snapshots to S3 are not proven (waived on es-2).",
+        ),
+        (
+            lambda: port_fails(healthy(), "es-1", "es-2", "refused"),
+            "Snapshots to S3 work from all 3 nodes; 1 waived.",
+        ),
+        (
+            lambda: surveys.host_down(port_fails(healthy(), "es-1", "es-3", "refused"), "es-2"),
+            "Nothing found wrong but what is waived, but not everything could be checked on es-2; "
+            "snapshots to S3 are not proven.",
+        ),
+    ],
+)
+def test_what_is_waived_is_not_called_well(made, verdict):
+    """A waiver accepts a failure; the sentence on snapshots stays true."""
+    survey = made()
+    outcomes = [replace(o, outcome="waived") if o.outcome == "fail" else o for o in judged(survey)]
+
+    assert diagnose(survey, outcomes).verdict == verdict
+
+
+def test_the_verdict_speaks_for_the_nodes_that_were_tested():
+    """pytest -k es-1: nobody knows of the others."""
+    outcomes = [o for o in judged(healthy()) if o.node == "es-1"]
+
+    assert diagnose(healthy(), outcomes).verdict == "Snapshots to S3 work from es-1."
 
 
 def lines(survey):
@@ -278,10 +324,10 @@ def test_no_cause_is_invented_for_a_failure_of_another_cluster():
 @pytest.mark.parametrize(
     ("more", "line"),
     [
-        (lambda survey: survey, "es-2: S3 accepts this node's role, so the keys are not needed"),
+        (lambda survey: survey, "es-2: S3 accepts a list signed with this node's role, so the keys are not needed"),
         (
             lambda survey: surveys.no_instance_role(survey, "es-2"),
-            "es-2: its role is not proven: not tried: IMDS gives no role credentials",
+            "role not proven on es-2: not tried: IMDS gives no role credentials",
         ),
     ],
 )
@@ -297,6 +343,76 @@ def test_evidence_says_whether_the_role_is_proven(more, line):
         "the key id is unknown to AWS: deleted, rotated, or of another partition",
         line,
     )
+
+
+def test_keys_that_nothing_signs_with_prove_no_role():
+    """No repository uses the client: S3 was never asked, and nobody may say that it accepted anything."""
+    survey = surveys.no_instance_role(healthy(), "es-2")
+    file = survey.node("es-2").keystore
+    survey = with_node(survey, "es-2", keystore=replace(file, settings=("s3.client.old.access_key",)))
+    cause = next(cause for cause in causes(survey) if cause.id == "static-keys-present")
+
+    assert cause.title == "es-2: static keys in the keystore that nothing signs with today"
+    assert cause.evidence[-1] == "es-2: nothing on this node signs with them"
+
+
+def test_a_key_that_another_s3_refuses_is_not_taken_for_one_still_loaded():
+    """MinIO refuses its own key, which is in the keystore as it should be."""
+    survey = SHAPES["elsewhere"](healthy())
+    good, minio = survey.clusters[0].verifications
+    refused = VerifyFailure(
+        node_id=surveys.node_id("es-2"),
+        sentence="The Access Key Id you provided does not exist in our records.",
+        chain=("[minio] path  is not accessible",),
+    )
+    minio = replace(minio, status=500, verified=(), failures=(refused,))
+    survey = with_cluster(survey, verifications=(good, minio))
+
+    assert [cause.id for cause in causes(survey)] == ["finding-repo-1"]
+
+
+def test_a_line_asks_for_the_role_where_it_signs():
+    """Beside a repository on MinIO the role is proven as ever."""
+    assert lines(SHAPES["elsewhere"](healthy())) == lines(healthy())
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence", "command"),
+    [
+        ({"dns": "dns", "tcp": None}, "Name or service not known", "getent ahosts"),
+        ({"tls": "certificate has expired"}, "PKIX path building failed: certificate expired", "openssl s_client"),
+    ],
+)
+def test_a_name_or_a_certificate_is_no_matter_of_routes(changes, sentence, command):
+    """One cause for the lost path and the failed `_verify`, and nothing about route tables in it."""
+    bucket = replace(surveys.bucket(), **{"tls": None, **changes}, signed_list=Unknown(reason="not tried"))
+    survey = surveys.verify_fails(with_node(healthy(), "es-2", buckets=(bucket,)), "es-2", sentence)
+    (cause,) = causes(survey)
+
+    assert cause.explains == (("REPO-1", "es-2"), ("PATH-1", "es-2"))
+    assert cause.remedy.commands[0].text.startswith(command)
+    assert not any("route" in text for text in (cause.title, *cause.evidence, *cause.remedy.advice))
+
+
+def test_a_lost_path_with_nothing_to_compare_is_one_cause():
+    """Two nodes whose routes differ: which is right is open, that S3 is not reached is not."""
+    survey = surveys.route_own(healthy(2), "es-2")
+    found = {cause.id: cause for cause in causes(survey)}
+
+    assert found["bucket-not-reached"].explains == (("REPO-1", "es-2"), ("PATH-1", "es-2"))
+    assert "finding-repo-1" not in found
+
+
+def test_routes_that_lead_nowhere_on_all_nodes_do_not_differ():
+    """Every node alike has no way out: a cause of its own routes, and no word of a difference."""
+    survey = healthy()
+    for node in survey.nodes:
+        survey = surveys.s3_cut_off(survey, node.name)
+        paths = tuple(replace(p, kind="none", gateway=None) if p.purpose.startswith("s3:") else p for p in node.paths)
+        survey = with_node(survey, node.name, paths=paths)
+    (cause,) = causes(survey)
+
+    assert cause.title == "es-1, es-2 and es-3: cut off from S3 by its own routes, which lead nowhere"
 
 
 def test_a_path_that_nothing_uses_is_no_cause():

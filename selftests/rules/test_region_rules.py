@@ -20,7 +20,7 @@ def blind(survey):
     """Nobody was told the bucket's region."""
     for node in survey.nodes:
         survey = with_node(survey, node.name, buckets=tuple(replace(b, bucket_region=None) for b in node.buckets))
-    return survey
+    return with_cluster(survey, verifications=Unknown(reason="_verify was not called"))
 
 
 def using(survey, name, value):
@@ -58,6 +58,36 @@ def test_agreement_that_nobody_could_hold_against_the_bucket_is_no_pass():
     """All three may be wrong."""
     with pytest.raises(CouldNotCheck, match="no node could ask S3"):
         agrees(blind(healthy()))
+
+
+def test_only_a_regions_name_is_taken_for_one():
+    """What S3's header says is printed in a command."""
+    survey = surveys.with_node(healthy(1), "es-1", buckets=(replace(surveys.bucket(), bucket_region="x|e;id #"),))
+
+    assert region.bucket_region(survey, survey.node("es-1"), "s3_backup") is None
+
+
+def test_a_good_verify_is_s3s_own_word():
+    """Behind a proxy no node can ask S3 itself; what it accepts is signed for its region."""
+    survey = with_cluster(blind(healthy()), verifications=healthy().clusters[0].verifications)
+
+    assert agrees(survey) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "endpoint", "red"),
+    [
+        ("7.17.29", "s3.amazonaws.com", False),
+        ("8.18.0", "https://s3.amazonaws.com", False),
+        ("8.19.21", "s3.amazonaws.com", True),
+        ("7.17.29", "s3.eu-west-1.amazonaws.com", True),
+    ],
+)
+def test_the_default_endpoint_written_out(version, endpoint, red):
+    """SDK v1 goes there anyway and finds the bucket; SDK v2 takes it for us-east-1."""
+    survey = with_member(healthy(version=version), "es-2", clients=(S3Client(name="default", endpoint=endpoint),))
+
+    assert (agrees(survey) is not None) is red
 
 
 def test_a_companion_that_reached_s3_is_believed():

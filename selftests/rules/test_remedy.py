@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import http.server
+import os
 import shlex
 import subprocess
+import threading
 
 import pytest
 import surveys
@@ -12,6 +16,7 @@ from surveys import healthy, stale_keys, with_cluster, with_node
 
 from preflight import remedy
 from preflight.facts import Keystore, Repository, SignedList, Unknown
+from preflight.remedy.asking import ask
 
 
 def keys(survey, name="es-2"):
@@ -26,8 +31,11 @@ def test_the_fix_to_the_letter():
     """Copy aside, one removal naming the whole pair, reload of this node alone, then `_verify`."""
     mend = keys(stale_keys(healthy(), "es-2"))
     keystore = "/etc/elasticsearch/elasticsearch.keystore"
-    login = """printf 'user = "%s:%s"\\n' "$ES_PREFLIGHT_USER" "$(cat "$ES_PREFLIGHT_PASSWORD_FILE")\""""
-    curl = "sudo curl -sS -K - --cacert /etc/elasticsearch/certs/ca.crt -X POST https://198.18.0.12:9200"
+    login = (
+        """printf '%s:%s\\n' "$ES_PREFLIGHT_USER" "$(cat "$ES_PREFLIGHT_PASSWORD_FILE")" """
+        """| sed 's/[\\\\"]/\\\\&/g; s/^/user = "/; s/$/"/'"""
+    )
+    curl = "sudo curl -sS -K - --noproxy 198.18.0.12 --cacert /etc/elasticsearch/certs/ca.crt -X POST https://198.18.0.12:9200"
 
     assert mend.caution is None
     assert [(c.where, c.text) for c in mend.commands] == [
@@ -92,7 +100,31 @@ def test_a_client_no_repository_uses_is_removed_without_proof():
 
     assert mend.caution is None
     assert texts(mend)[1].endswith("remove s3.client.old.access_key")
-    assert not any("_verify" in text for text in texts(mend))
+    assert len(mend.commands) == 2
+    assert mend.advice[0].startswith("nothing has to be reloaded")
+
+
+def test_a_node_that_never_touches_snapshots_needs_no_proof():
+    """A coordinating node may have no role, and signs nothing."""
+    survey = surveys.with_member(surveys.no_instance_role(healthy(), "es-2"), "es-2", roles=("ingest",))
+    file = survey.node("es-2").keystore
+    survey = with_node(survey, "es-2", keystore=replace(file, settings=surveys.STATIC_KEYS))
+
+    assert keys(survey).caution is None
+
+
+def test_keys_that_another_s3_needs_stay():
+    """One client for AWS and for MinIO: without its keys the second repository has nothing to sign with."""
+    survey = stale_keys(healthy(), "es-2")
+    cluster = survey.clusters[0]
+    minio = Repository(name="minio", type="s3", bucket="b", endpoint="https://minio.example.net")
+    survey = with_cluster(survey, repositories=(*cluster.repositories, minio))
+    mend = keys(survey)
+
+    assert mend.caution == (
+        "do not remove yet: client default signs for minio too, which is not on AWS: a role opens nothing there"
+    )
+    assert mend.commands == ()
 
 
 def test_a_tarball_is_changed_as_its_owner():
@@ -118,6 +150,71 @@ def test_an_api_key_is_never_in_a_command_line():
     assert texts(keys(survey))[2].startswith(
         """printf 'header = "Authorization: ApiKey %s"\\n' "$ES_PREFLIGHT_API_KEY" | ssh """
     )
+
+
+class Listening(http.server.BaseHTTPRequestHandler):
+    """Keeps what it was asked with."""
+
+    def do_POST(self):
+        self.server.asked.append((self.path, self.headers["Authorization"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args):
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def listening():
+    with http.server.HTTPServer(("127.0.0.1", 0), Listening) as server:
+        server.asked = []
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "password", ["plain", 'a"b', "a\\b", 'end\\"', "%s%d", "$HOME `x`", "a:b c#d", "it's", "schlüssel", "\\n\\t"]
+)
+def test_any_password_reaches_elasticsearch_as_it_is(password, tmp_path, listening):
+    """The printed command, really run: curl decodes what stands between quotes in its configuration."""
+    (tmp_path / "password").write_text(f"{password}\n", encoding="utf-8")
+    sudo = tmp_path / "sudo"
+    sudo.write_text('#!/bin/sh\nexec "$@"\n')
+    sudo.chmod(0o755)
+    node = healthy().node("es-2")
+    url = f"http://127.0.0.1:{listening.server_port}"
+    # Instead of ssh: what the other side would hand to a shell is handed to one here.
+    survey = with_node(healthy(), "es-2", ssh="sh -c", view=replace(node.view, url=url))
+    text = ask(survey, survey.node("es-2"), "_snapshot/s3_backup/_verify").text
+    login = {"ES_PREFLIGHT_USER": 'pre"flight', "ES_PREFLIGHT_PASSWORD_FILE": str(tmp_path / "password")}
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    proxy = {"http_proxy": "http://127.0.0.1:1"}
+    subprocess.run(["bash", "-c", text], check=True, timeout=10, env={"PATH": path, **proxy, **login})
+
+    expected = base64.b64encode(f'pre"flight:{password}'.encode()).decode()
+    assert listening.asked == [("/_snapshot/s3_backup/_verify", f"Basic {expected}")]
+
+
+@pytest.mark.parametrize(
+    ("url", "carrier", "said"),
+    [
+        ("https://198.18.0.12:9200", "probe", ("--cacert", "-k")),
+        ("https://es.example.net", "direct", ("--cacert",)),
+        ("http://198.18.0.12:9200", "probe", ()),
+    ],
+)
+def test_a_certificate_without_the_address_is_told_of(url, carrier, said):
+    """The suite checks the chain alone inside its own SSH session; curl wants the name as well."""
+    survey = stale_keys(healthy(), "es-2")
+    view = replace(survey.node("es-2").view, url=url, carrier=carrier)
+    lines = [line for line in keys(with_node(survey, "es-2", view=view)).advice if "curl error 60" in line]
+
+    assert len(lines) == bool(said)
+    assert tuple(word for word in ("--cacert", "-k") if any(word in line for line in lines)) == said
 
 
 def test_without_a_login_the_node_is_restarted_instead():
@@ -259,6 +356,29 @@ def test_a_stray_route_is_taken_out():
     ]
 
 
+def test_a_stray_route_of_ipv6_is_taken_out_there():
+    """`ip route del blackhole default` without -6 would mean the other family."""
+    survey = healthy()
+    for number, node in enumerate(survey.nodes, 1):
+        own = surveys.Address(device="eth0", family="inet6", address=f"2001:db8::{number}", prefix=64, scope="global")
+        table = replace(node.routing, addresses=(*node.routing.addresses, own))
+        paths = tuple(
+            replace(p, target="2600:1f00::1", gateway="fe80::1") if p.purpose.startswith("s3:") else p
+            for p in node.paths
+        )
+        survey = with_node(survey, node.name, routing=table, paths=paths)
+    node = survey.node("es-2")
+    stray = surveys.route("default", family="inet6", kind="blackhole", device=None)
+    paths = tuple(
+        replace(p, kind="blackhole", gateway=None, device=None) if p.purpose.startswith("s3:") else p
+        for p in node.paths
+    )
+    table = replace(node.routing, routes=(*node.routing.routes, stray))
+    survey = with_node(survey, "es-2", routing=table, paths=paths)
+
+    assert texts(remedy.own_route(survey, survey.node("es-2"))) == ["sudo ip -6 route del blackhole default"]
+
+
 def test_two_stray_routes_are_for_a_person():
     """One command does not mend them, and which of them is right is not proven."""
     survey = surveys.route_own(healthy(), "es-2")
@@ -310,6 +430,36 @@ def test_a_node_that_would_not_start_is_not_told_to():
 
     assert "will not start" in mend.caution
     assert not any("systemctl start" in text for text in texts(mend))
+
+
+@pytest.mark.parametrize("login", ["user", None])
+def test_no_command_restarts_a_node_that_would_not_start_again(login):
+    """With a removed setting in its file a restart is the end of that node, whatever it was to mend."""
+    survey = surveys.region_missing(stale_keys(healthy(), "es-2"), "es-2")
+    config = survey.node("es-2").config
+    survey = with_node(survey, "es-2", config=replace(config, names=(*config.names, "cloud.aws.region")))
+    survey = replace(survey, options=replace(survey.options, elasticsearch_login=login))
+    node = survey.node("es-2")
+    mends = (
+        remedy.remove_static_keys(survey, node),
+        remedy.set_region(survey, node),
+        remedy.forget_loaded_keys(survey, node),
+        remedy.remove_outside_keys(surveys.env_keys(survey, "es-2"), surveys.env_keys(survey, "es-2").node("es-2")),
+    )
+
+    for mend in mends:
+        assert not any("systemctl" in text for text in (*texts(mend), *mend.advice))
+        assert any("REGION-3" in text for text in (mend.caution or "", *mend.advice))
+
+
+def test_a_region_is_not_written_beside_an_endpoint_of_another():
+    """The requests would go on to that endpoint, signed for a region it is not in."""
+    client = surveys.S3Client(name="default", endpoint="s3.eu-west-1.amazonaws.com")
+    survey = surveys.with_member(healthy(), "es-2", clients=(client,))
+    mend = remedy.set_region(survey, survey.node("es-2"))
+
+    assert mend.caution.startswith("s3_backup goes to an endpoint of eu-west-1")
+    assert texts(mend) == ["sudo grep -nE endpoint /etc/elasticsearch/elasticsearch.yml"]
 
 
 def test_loaded_keys_are_forgotten_only_where_the_role_is_proven():

@@ -151,6 +151,17 @@ def test_nodes_that_verify_tests(roles):
     assert repository.verifies(survey, survey.node("es-2")) is None
 
 
+def test_who_was_good():
+    """Named as good, or tested and not named as failing; behind the master nobody knows."""
+    failing = surveys.verify_fails(healthy(), "es-2", STALE)
+    behind = surveys.verify_fails(healthy(), "es-1", STALE)
+    told = [
+        [repository.good(survey, node, "s3_backup") for node in survey.nodes] for survey in (healthy(), failing, behind)
+    ]
+
+    assert told == [[True, True, True], [True, False, True], [False, None, None]]
+
+
 def test_no_answer_is_no_pass():
     """The call's own reason is given."""
     survey = with_cluster(

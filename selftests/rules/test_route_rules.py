@@ -165,7 +165,7 @@ def test_path_says_where_to_look():
     assert upstream.details == (
         "own routing table: its traffic takes the same routes as es-1's, so the fault lies behind them",
     )
-    assert own.details == ("own routing table: differs from the others' (ROUTE-1)",)
+    assert own.details == ("own routing table: differs from the others', or leads nowhere (ROUTE-1)",)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +182,34 @@ def test_each_step_of_the_path_is_told_apart(changes, said):
     survey = with_node(healthy(), "es-2", buckets=(replace(surveys.bucket(), **changes),))
 
     assert said in judge(survey, rule=path.reaches_buckets).observed
+
+
+PRIVATE = "certificate verify failed: unable to get local issuer certificate"
+
+
+@pytest.mark.parametrize(
+    ("service", "verified", "warning"),
+    [
+        ("minio.example.net", True, True),
+        ("minio.example.net", None, True),
+        ("minio.example.net", False, False),
+        ("s3.ap-northeast-2.amazonaws.com", True, True),
+        ("s3.ap-northeast-2.amazonaws.com", None, False),
+        ("s3.ap-northeast-2.amazonaws.com", False, False),
+    ],
+)
+def test_an_authority_that_only_the_jvm_knows(service, verified, warning):
+    """Elasticsearch asks the JVM's trust store: a warning where `_verify` passes, or where MinIO was not verified."""
+    survey = surveys.with_member(healthy(), "es-2", clients=(surveys.S3Client(name="default", endpoint=service),))
+    survey = with_node(survey, "es-2", buckets=(replace(surveys.bucket(), tls=PRIVATE),))
+    if verified is None:
+        survey = surveys.with_cluster(survey, verifications=Unknown(reason="_verify was not called"))
+    elif not verified:
+        survey = surveys.verify_fails(survey, "es-2", "PKIX path building failed")
+    finding = judge(survey, rule=path.reaches_buckets)
+
+    assert finding.warning is warning
+    assert not any("routing table" in line for line in finding.details)
 
 
 @pytest.mark.parametrize("changes", [{"tcp": None, "tls": None}, {"tls": None}])

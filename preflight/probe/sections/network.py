@@ -91,9 +91,13 @@ def attempt_at_once(targets, patience):
     results = [None] * len(targets)
     with selectors.DefaultSelector() as waiting:
         for at, (address, port) in enumerate(targets):
-            wire = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-            wire.setblocking(False)
             began = time.monotonic()
+            try:
+                wire = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+            except OSError as error:  # a kernel without IPv6
+                results[at] = ended(error.errno, began)
+                continue
+            wire.setblocking(False)
             try:
                 number = wire.connect_ex((address, port))
             except OSError as error:

@@ -1,0 +1,24 @@
+"""One lab for all tests that need a cluster: brought up when first asked for, or the one that is already up."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from suite_run import run_lab
+
+from lab import state
+
+
+@pytest.fixture(scope="session")
+def lab():
+    """The default lab, whole and unbroken. One that was up before stays up, mended."""
+    mine = state.load() is None
+    # By commands, as everybody does: what `up` starts outlives the process that started it.
+    run_lab("up")
+    run_lab("heal")
+    yield state.require()
+    if mine:
+        run_lab("down")
