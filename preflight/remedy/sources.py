@@ -9,8 +9,9 @@ from urllib.parse import quote
 from ..facts import Config, Install, NodeFacts, Process, Source, Sources, Survey, View
 from ..judgement import Command, Remedy
 from ..rules import members, role, sources
-from .asking import AFTERWARDS, ask, restart, stamp
+from .asking import AFTERWARDS, ask, restart, stamp, waits
 from .keys import prove_role
+from .region import drop_removed_settings
 
 UNTOUCHED = "the running process does not use them: nothing has to be restarted for this"
 
@@ -34,6 +35,12 @@ def remove_outside_keys(survey: Survey, node: NodeFacts) -> Remedy:
     if not used:
         return Remedy(commands=edits, advice=(UNTOUCHED, *_after(survey, node, files)))
     repositories = sources.on_aws(survey, node)
+    elsewhere = sources.elsewhere(survey, node)
+    if elsewhere:
+        return Remedy(
+            caution=f"do not remove yet: {members.listed(elsewhere)} is not on AWS and has no key in the keystore: "
+            "these sign for it too, and a role opens nothing there"
+        )
     why = role.unproven(node, repositories)
     if why is not None:
         return Remedy(
@@ -41,6 +48,9 @@ def remove_outside_keys(survey: Survey, node: NodeFacts) -> Remedy:
             commands=prove_role(survey, node),
             advice=("without a role the node has nothing else to sign with, and every one of its snapshots fails",),
         )
+    refuses = waits(node)
+    if refuses is not None:
+        return Remedy(caution=refuses, commands=drop_removed_settings(survey, node).commands)
     names = [name for keys in used for name in keys.names]
     nowhere = [name for name in names if not any(line.name == name for line in lines)]
     if nowhere:

@@ -137,6 +137,21 @@ def on_aws(survey: Survey, node: NodeFacts) -> tuple[Repository, ...] | None:
     return found
 
 
+def elsewhere(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
+    """Repositories that do not go to AWS and whose client has no key in the keystore: outside keys sign there."""
+    try:
+        repositories = members.repositories(survey, node)
+    except (CouldNotCheck, NotApplicable):
+        return ()
+    member = survey.member_of(node)
+    held = () if isinstance(node.keystore, Unknown) else node.keystore.settings
+    return tuple(
+        r.name
+        for r in repositories
+        if not s3.endpoint(node, member, r).aws and f"s3.client.{r.client}.access_key" not in held
+    )
+
+
 def refusal(survey: Survey, node: NodeFacts) -> tuple[str, str] | None:
     """(repository, S3's sentence) where `_verify` shows that S3 refuses the key this node signs with."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import socket
@@ -26,6 +27,9 @@ class SubprocessStream:
             bufsize=0,
             **keywords,
         )
+        # An SSH channel takes 2 MiB before whoever sends has to wait; a pipe holds less than the program's text.
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            fcntl.fcntl(self.child.stdin, fcntl.F_SETPIPE_SZ, 1 << 20)
         self.wake, self.woken = os.pipe()
         self.closed = False
         self.errors = b""

@@ -57,6 +57,8 @@ def test_the_lab_declares_the_same(fault):
     cause, own = EXPECTED[fault]
     row = lab.FAULTS[fault]
     shown = {check: outcome for (check, _), outcome in row.outcomes.items() if outcome != "not applicable"}
+    if row.besides:
+        del shown["RESTART-1"]  # a file written on the real node has a time of its own
 
     assert (row.cause, shown) == (cause, own)
     assert set(lab.FAULTS) == set(FAULTS)

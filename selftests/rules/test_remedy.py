@@ -464,6 +464,7 @@ def test_no_command_restarts_a_node_that_would_not_start_again(login):
         remedy.remove_static_keys(survey, node),
         remedy.set_region(survey, node),
         remedy.forget_loaded_keys(survey, node),
+        remedy.remove_outside_keys(surveys.env_keys(survey, "es-2"), surveys.env_keys(survey, "es-2").node("es-2")),
     )
 
     for mend in mends:

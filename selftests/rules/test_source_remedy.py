@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from surveys import healthy, with_node
 
 from preflight import remedy
-from preflight.facts import SignedList, Source, Sources, Unknown
+from preflight.facts import Repository, SignedList, Source, Sources, Unknown
 from preflight.probe.sections.config import parse
 from preflight.probe.sections.sources import Reading
 from preflight.redaction import redact
@@ -243,6 +243,18 @@ def test_nothing_is_removed_before_the_role_is_proven(signed):
 
     assert mend.caution.startswith("do not remove yet: role not proven on es-2: ")
     assert not any("sed" in command.text or "restart" in command.text for command in mend.commands)
+
+
+def test_keys_that_sign_for_another_s3_too_stay():
+    """A role opens nothing there."""
+    survey = surveys.env_keys(healthy(), "es-2")
+    cluster = survey.clusters[0]
+    other = Repository(name="minio", type="s3", bucket="b", client="minio", endpoint="https://minio.example.net")
+    survey = surveys.with_cluster(survey, repositories=(*cluster.repositories, other))
+    mend = remedy.remove_outside_keys(survey, survey.node("es-2"))
+
+    assert mend.caution.startswith("do not remove yet: minio is not on AWS")
+    assert mend.commands == ()
 
 
 def test_keys_that_no_file_gives_are_looked_for_first():
