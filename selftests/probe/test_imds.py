@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 
 import msgspec
 import pytest
@@ -87,6 +88,22 @@ def test_a_service_that_never_answers_costs_its_own_patience_and_delays_nobody(f
         answer = facts("imds", "system", replace={**at(server.getsockname()[1]), "PATIENCE = 2.0": "PATIENCE = 0.3"})
     found = answer["imds"]["value"]
     assert found["outcome"] == "timeout" and 250 < found["milliseconds"] < 3000 and "value" in answer["system"]
+
+
+def test_a_service_that_stops_answering_after_its_token_is_unknown_and_no_verdict_on_the_instance(facts):
+    class Stalling(imds_handler()):
+        def do_GET(self):  # noqa: N802
+            if "security-credentials" in self.path:
+                time.sleep(1)
+            super().do_GET()
+
+    service = Served(Stalling)
+    found = facts("imds", replace={**at(service.port), "PATIENCE = 2.0": "PATIENCE = 0.3"})["imds"]
+    service.close()
+    assert found == {
+        "unknown": "the metadata service handed out a token and then stopped answering (timeout)",
+        "remedy": "run again",
+    }
 
 
 def test_what_is_no_metadata_service_is_no_role(facts):

@@ -3,7 +3,7 @@
 import json
 import time
 
-from .base import REGION
+from .base import REGION, Unseen
 from .network import outcome_of
 
 METADATA = ("169.254.169.254", 80)
@@ -40,9 +40,12 @@ class Metadata(object):
         try:
             if value["token_status"] == 200:
                 self.describe(wire, {"X-aws-ec2-metadata-token": token}, value)
-        except (OSError, http.client.HTTPException):
-            # It stopped answering: what it said before stands, what it did not say stays None.
-            pass
+        except (OSError, http.client.HTTPException) as error:
+            # What it did not say is unknown: without its instance id this would read as no EC2 instance.
+            raise Unseen(
+                "the metadata service handed out a token and then stopped answering (%s)" % outcome_of(error),
+                "run again",
+            )
         finally:
             wire.close()
         return value
