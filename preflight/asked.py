@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
@@ -15,7 +14,6 @@ import msgspec
 
 from . import targets
 from .connection import Connection
-from .connection.connections import Connections
 from .connection.errors import ConnectionFailed, ForwardingForbidden
 from .connection.ssh import ssh_command
 from .facts import (
@@ -24,20 +22,16 @@ from .facts import (
     Cluster,
     Config,
     Dial,
-    Imds,
-    Install,
-    Keystore,
     Login,
     NodeFacts,
     Process,
-    Routing,
-    Sources,
     System,
     Unknown,
     View,
 )
 from .inventory import Node
 from .probe.session import ProbeFailed, Session
+from .questions import SECTIONS, Settings, Wanted
 
 if TYPE_CHECKING:
     from .elastic import Api, Credentials
@@ -45,69 +39,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Progress = Callable[[str], None]
 
-SECTIONS: dict[str, Any] = {
-    "system": System,
-    "install": Install,
-    "process": Process,
-    "keystore": Keystore,
-    "config": Config,
-    "sources": Sources,
-    "imds": Imds,
-    "routing": Routing,
-}
-"""The probe's sections and the record that each becomes."""
-
 NOT_WANTED = Unknown(reason="not gathered: no selected check needs it")
 PENDING = Unknown(reason="Elasticsearch has not answered yet")
 """A view while it is asked for."""
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """How to ask. Timeouts in seconds; the other fields as the options of the same name.
-
-    connections: the run's logins, shared with a user's own tests; environ: where the Elasticsearch login is looked up
-    """
-
-    connections: Connections
-    connect_timeout: float = 5.0
-    command_timeout: float = 30.0
-    verify_timeout: float = 180.0
-    insecure_host_keys: bool = False
-    reference: str | None = None
-    complete: bool = False
-    read_only: bool = False
-    es_url: str | None = None
-    es_ca: Path | None = None
-    environ: Mapping[str, str] = msgspec.field(default_factory=lambda: os.environ)
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """What the selected checks read, as questions: the probe's sections, the cluster, and what to try."""
-
-    sections: tuple[str, ...]
-    cluster: bool
-    verify: bool
-    dials: bool
-    paths: bool
-    buckets: bool
-
-    @classmethod
-    def of(cls, needs: frozenset[str]) -> Wanted:
-        """From the names that checks declare (check.Need): a need brings what its answer is read from."""
-        cluster = bool(needs & {"view", "cluster", "verify", "dials", "paths", "buckets"})
-        sections = {"system", "install", "process"} | (needs & set(SECTIONS))
-        if cluster:
-            sections |= {"config", "routing"}
-        if "buckets" in needs:
-            sections.add("imds")
-        return cls(
-            sections=tuple(sorted(sections)),
-            cluster=cluster,
-            verify="verify" in needs,
-            dials="dials" in needs,
-            paths="paths" in needs,
-            buckets="buckets" in needs,
-        )
 
 
 class Overtaken(Exception):

@@ -17,10 +17,11 @@ from typing import TypeVar
 import msgspec
 
 from . import __version__, targets
-from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, Settings, Wanted, authority
+from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, authority
 from .facts import FORMAT, Cluster, Options, Survey, Unknown, Verification, View
 from .inventory import Node
 from .probe.program import program
+from .questions import Settings, Wanted
 from .s3 import s3_repositories
 
 __all__ = ["Settings", "run"]

@@ -17,10 +17,10 @@ from loopback_sshd import Sshd, free_port
 
 from preflight import asked as asking
 from preflight import survey
-from preflight.asked import Settings
 from preflight.connection.connections import Connections
 from preflight.facts import Process, Unknown, Verification, View, dump
 from preflight.probe import program, session
+from preflight.questions import Settings
 
 CAPTURES = Path(__file__).parent / "captures"
 VERSION = "8.19.3"

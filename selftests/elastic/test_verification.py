@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflight import elastic
+from preflight import answers, elastic
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 STALE = "The AWS Access Key Id you provided does not exist in our records."
@@ -26,7 +26,7 @@ def names(version):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_node_that_verified_is_named(version):
-    verified, failures = elastic.verification(*capture(f"s3/{version}/a2_verify_ok"))
+    verified, failures = answers.verification(*capture(f"s3/{version}/a2_verify_ok"))
     assert {names(version)[node] for node in verified} == {"es-a", "es-b", "es-c"}
     assert failures == ()
 
@@ -34,14 +34,14 @@ def test_every_node_that_verified_is_named(version):
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("file", ["b1_verify_stale_nonmaster", "e1_verify_removed_from_file_no_reload"])
 def test_a_failing_data_node_is_named_with_awss_own_sentence(version, file):
-    verified, failures = elastic.verification(*capture(f"s3/{version}/{file}"))
+    verified, failures = answers.verification(*capture(f"s3/{version}/{file}"))
     assert verified == ()
     assert [(names(version)[f.node_id], f.sentence) for f in failures] == [("es-b", STALE)]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_two_failing_nodes_each_keep_their_own_cause(version):
-    _, failures = elastic.verification(*capture(f"s3/{version}/c9_verify_stale_two_nonmasters"))
+    _, failures = answers.verification(*capture(f"s3/{version}/c9_verify_stale_two_nonmasters"))
     assert len(failures) == 2
     assert {f.sentence for f in failures} == {STALE}
     assert len({f.node_id for f in failures}) == 2
@@ -49,14 +49,14 @@ def test_two_failing_nodes_each_keep_their_own_cause(version):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_failing_master_is_named_by_no_answer(version):
-    verified, failures = elastic.verification(*capture(f"s3/{version}/c2_verify_stale_master"))
+    verified, failures = answers.verification(*capture(f"s3/{version}/c2_verify_stale_master"))
     assert verified == ()
     assert [(f.node_id, f.sentence) for f in failures] == [(None, STALE)]
     assert "is not accessible on master node" in failures[0].chain[0]
 
 
 def test_different_causes_on_two_nodes_are_not_mixed_up():
-    _, failures = elastic.verification(*capture("s3/8.19.3-more/g3_es-b_stale_and_es-c_without_imds"))
+    _, failures = answers.verification(*capture("s3/8.19.3-more/g3_es-b_stale_and_es-c_without_imds"))
     by_node = {f.node_id: f.sentence for f in failures}
     assert len(by_node) == 2
     assert STALE in by_node.values()
@@ -65,7 +65,7 @@ def test_different_causes_on_two_nodes_are_not_mixed_up():
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_missing_repository_says_so(version):
-    _, failures = elastic.verification(*capture(f"api/{version}/verify_missing_repo"))
+    _, failures = answers.verification(*capture(f"api/{version}/verify_missing_repo"))
     assert [f.node_id for f in failures] == [None]
     assert "missing" in failures[0].sentence
 
@@ -75,7 +75,7 @@ def test_the_words_of_sdk_v1_lose_their_request_ids():
         "The AWS Access Key Id you provided does not exist in our records. (Service: Amazon S3; Status Code: 403; "
         "Error Code: InvalidAccessKeyId; Request ID: X; S3 Extended Request ID: Y; Proxy: null)"
     )
-    assert elastic.sentence(text) == STALE
+    assert answers.sentence(text) == STALE
 
 
 KEYS = st.sampled_from(["error", "reason", "caused_by", "suppressed", "type", "nodes", "x"])
@@ -88,7 +88,7 @@ BODIES = st.recursive(
 @given(st.integers(100, 599), BODIES | st.fixed_dictionaries({"error": st.dictionaries(KEYS, BODIES | REASONS)}))
 def test_no_body_is_read_as_verified_unless_it_says_so(status, body):
     try:
-        verified, failures = elastic.verification(status, body)
+        verified, failures = answers.verification(status, body)
     except Exception as error:
         pytest.fail(f"{type(error).__name__} on {body!r}")
     assert failures or status == 200
@@ -106,7 +106,7 @@ def test_members_and_clients_of_a_real_answer():
             for node_id, node in body["nodes"].items()
         }
     }
-    (member,) = elastic.members(flat)
+    (member,) = answers.members(flat)
     assert member.version == "8.19.3"
     assert member.transport == "127.0.0.33:9300"
     assert member.http == "127.0.0.33:9200"
@@ -118,14 +118,14 @@ def test_members_and_clients_of_a_real_answer():
 
 def test_a_publish_address_with_a_host_name_in_front_keeps_the_address():
     info = {"nodes": {"a": {"name": "n", "version": "8.19.3", "transport": {"publish_address": "es-1/10.0.0.1:9300"}}}}
-    (member,) = elastic.members(info)
+    (member,) = answers.members(info)
     assert member.transport == "10.0.0.1:9300"
     assert member.http is None
 
 
 def test_repositories_of_a_real_answer():
     _, body = capture("api/8.19.3/snapshot_repos")
-    assert [(r.name, r.type, r.readonly) for r in elastic.repositories(body)] == [
+    assert [(r.name, r.type, r.readonly) for r in answers.repositories(body)] == [
         ("B", "fs", False),
         ("R", "fs", False),
     ]

@@ -10,7 +10,7 @@ import surveys
 from msgspec.structs import replace
 from surveys import STALE, healthy, node_id, with_cluster, with_member, with_node
 
-from preflight import elastic
+from preflight import answers
 from preflight.facts import CouldNotCheck, Repository, Unknown, Verification, VerifyFailure
 from preflight.judgement import NotApplicable
 from preflight.rules import refusals, repository
@@ -30,7 +30,7 @@ def captured(version, name):
     for node, id in ids.items():
         survey = with_member(survey, node, id=id)
         survey = with_node(survey, node, view=replace(survey.node(node).view, node_id=id, master_id=ids["es-1"]))
-    verified, failures = elastic.verification(answer["status"], answer["body"])
+    verified, failures = answers.verification(answer["status"], answer["body"])
     found = Verification(
         repository="s3_backup",
         status=answer["status"],

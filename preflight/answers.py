@@ -1,0 +1,136 @@
+"""What Elasticsearch's answers say, read to facts: members, repositories, and every shape of a `_verify` answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from .facts import Member, Repository, S3Client, VerifyFailure
+
+
+def members(info: dict[str, Any]) -> tuple[Member, ...]:
+    """Members from a GET _nodes body with flat settings, sorted by name."""
+    found = []
+    for node_id, node in info.get("nodes", {}).items():
+        transport = node.get("transport", {}).get("publish_address") or node.get("transport_address", "")
+        http = node.get("http", {}).get("publish_address")
+        found.append(
+            Member(
+                id=node_id,
+                name=node["name"],
+                version=node["version"],
+                roles=tuple(node.get("roles", ())),
+                transport=_address(transport),
+                http=_address(http) if http else None,
+                clients=_clients(node.get("settings", {})),
+            )
+        )
+    return tuple(sorted(found, key=lambda member: member.name))
+
+
+def _address(published: str) -> str:
+    """The "host:port" of a publish address; a configured host name stands in front of it ("es-1/10.0.0.1:9300")."""
+    return published.rpartition("/")[2]
+
+
+def _clients(settings: dict[str, Any]) -> tuple[S3Client, ...]:
+    by_name: dict[str, dict[str, Any]] = {}
+    for setting, value in settings.items():
+        match = re.fullmatch(r"s3\.client\.([^.]+)\.(region|endpoint|protocol|path_style_access)", setting)
+        if match:
+            by_name.setdefault(match[1], {})[match[2]] = (
+                _truth(value) if match[2] == "path_style_access" else str(value)
+            )
+        elif setting.startswith("s3.client."):
+            by_name.setdefault(setting.split(".")[2], {})
+    return tuple(S3Client(name=name, **values) for name, values in sorted(by_name.items()))
+
+
+def _truth(value: object) -> bool:
+    return str(value).lower() == "true"
+
+
+def repositories(body: dict[str, Any]) -> tuple[Repository, ...]:
+    """Repositories from a GET _snapshot body, sorted by name."""
+    found = []
+    for name, repository in sorted(body.items()):
+        settings = repository.get("settings", {})
+        style = settings.get("path_style_access")
+        found.append(
+            Repository(
+                name=name,
+                type=repository["type"],
+                bucket=settings.get("bucket"),
+                client=settings.get("client", "default"),
+                base_path=settings.get("base_path", ""),
+                region=settings.get("region"),
+                endpoint=settings.get("endpoint"),
+                protocol=settings.get("protocol"),
+                path_style_access=None if style is None else _truth(style),
+                readonly=_truth(settings.get("readonly", "false")),
+            )
+        )
+    return tuple(found)
+
+
+_NAMED = re.compile(r"\[([A-Za-z0-9_-]{20,24}), '(.*?)'\](?=, \[|\]|$)", re.DOTALL)
+"""One VerificationFailure as Java's List.toString prints it: [NODE_ID, 'exception chain']."""
+
+
+def verification(status: int, body: object) -> tuple[tuple[str, ...], tuple[VerifyFailure, ...]]:
+    """Ids verified and failures from a `_verify` answer of any version from 7.17 to 9.x.
+
+    Where the causes stand differs by version: 8.x and 9.x carry them in error.suppressed[], 7.17 flattens the whole
+    chain into the reason's text, and where the elected master failed first every version carries them in caused_by and
+    names no node at all.
+    """
+    if not isinstance(body, dict):
+        return (), (VerifyFailure(node_id=None, sentence=f"HTTP {status} without a JSON body", chain=()),)
+    if status == 200 and "error" not in body:
+        nodes = body.get("nodes")
+        return (tuple(sorted(map(str, nodes))) if isinstance(nodes, dict) else ()), ()
+    error = body.get("error")
+    if not isinstance(error, dict):
+        return (), (VerifyFailure(node_id=None, sentence=f"HTTP {status}: {error}", chain=()),)
+    reason = str(error.get("reason", ""))
+    named = _NAMED.findall(reason)
+    if not named:
+        chain = tuple(_chain(error))
+        return (), (VerifyFailure(node_id=None, sentence=sentence(chain[-1]), chain=chain),)
+    suppressed = error.get("suppressed")
+    causes = [list(_chain(cause)) for cause in suppressed or () if cause] if isinstance(suppressed, list) else []
+    failures = []
+    for node_id, text in named:
+        carried = next((chain for chain in causes if chain and f"{{{node_id}}}" in chain[0]), None)
+        chain = tuple(carried or _flattened(text))
+        failures.append(VerifyFailure(node_id=node_id, sentence=sentence(chain[-1]), chain=chain))
+    return (), tuple(failures)
+
+
+def _chain(error: dict[str, Any]) -> Iterator[str]:
+    """Reasons from the outermost to the innermost cause; where a cause has only suppressed ones, the first of them."""
+    current: object = error
+    for _ in range(50):  # a chain of causes is a handful deep; a body from the network gets a bound
+        if not isinstance(current, dict):
+            return
+        yield str(current.get("reason") or current.get("type") or "")
+        suppressed = current.get("suppressed")
+        current = current.get("caused_by") or (suppressed[0] if isinstance(suppressed, list) and suppressed else None)
+
+
+def _flattened(text: str) -> list[str]:
+    """7.17's one-line chain: `Outer[reason]; nested: Inner[reason]; nested: ...;`."""
+    parts = []
+    for part in text.split("; nested: "):
+        inner = re.fullmatch(r"[\w.$]+\[(.*)\];*", part.strip(), re.DOTALL)
+        parts.append(inner[1] if inner else part.strip().rstrip(";"))
+    return parts
+
+
+def sentence(reason: str) -> str:
+    """AWS's own sentence out of an innermost reason: without the exception's name, request ids and attempt counts."""
+    text = re.sub(r"^[a-z0-9_]*exception: ", "", reason)
+    text = re.split(r" \(Service: ", text, maxsplit=1)[0]
+    text = re.sub(r"AwsCredentialsProviderChain\(.*", "AwsCredentialsProviderChain", text, flags=re.DOTALL)
+    return " ".join(text.split())[:500]

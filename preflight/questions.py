@@ -1,0 +1,73 @@
+"""What a run asks and how: its settings, and what the selected checks want to know."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .connection.connections import Connections
+from .facts import Config, Imds, Install, Keystore, Process, Routing, Sources, System
+
+SECTIONS: dict[str, Any] = {
+    "system": System,
+    "install": Install,
+    "process": Process,
+    "keystore": Keystore,
+    "config": Config,
+    "sources": Sources,
+    "imds": Imds,
+    "routing": Routing,
+}
+"""The probe's sections and the record that each becomes."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How to ask. Timeouts in seconds; the other fields as the options of the same name.
+
+    connections: the run's logins, shared with a user's own tests; environ: where the Elasticsearch login is looked up
+    """
+
+    connections: Connections
+    connect_timeout: float = 5.0
+    command_timeout: float = 30.0
+    verify_timeout: float = 180.0
+    insecure_host_keys: bool = False
+    reference: str | None = None
+    complete: bool = False
+    read_only: bool = False
+    es_url: str | None = None
+    es_ca: Path | None = None
+    environ: Mapping[str, str] = msgspec.field(default_factory=lambda: os.environ)
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What the selected checks read, as questions: the probe's sections, the cluster, and what to try."""
+
+    sections: tuple[str, ...]
+    cluster: bool
+    verify: bool
+    dials: bool
+    paths: bool
+    buckets: bool
+
+    @classmethod
+    def of(cls, needs: frozenset[str]) -> Wanted:
+        """From the names that checks declare (check.Need): a need brings what its answer is read from."""
+        cluster = bool(needs & {"view", "cluster", "verify", "dials", "paths", "buckets"})
+        sections = {"system", "install", "process"} | (needs & set(SECTIONS))
+        if cluster:
+            sections |= {"config", "routing"}
+        if "buckets" in needs:
+            sections.add("imds")
+        return cls(
+            sections=tuple(sorted(sections)),
+            cluster=cluster,
+            verify="verify" in needs,
+            dials="dials" in needs,
+            paths="paths" in needs,
+            buckets="buckets" in needs,
+        )
