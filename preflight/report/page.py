@@ -23,6 +23,10 @@ WIDE = 12
 """Members up to which ports are shown pair by pair; above, a row tells its bad pairs: 50 x 50 cells help nobody."""
 
 
+UPRIGHT = 6
+"""Nodes up to which the grid has a row a check, which a phone can show; above, a row a node."""
+
+
 class Cell(msgspec.Struct, frozen=True):
     """One cell of a grid. link: the fragment that tells more, "" for none; hint: the same in a few words."""
 
@@ -33,7 +37,7 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One column of the node x check grid."""
+    """One check of the node x check grid."""
 
     check: str
     severity: str
@@ -96,6 +100,7 @@ def summary(
         tally=words.counts(outcomes),
         columns=_columns(outcomes),
         rows=[(node, _grid_row(node, outcomes, links)) for node in nodes] if outcomes else [],
+        upright=len(nodes) <= UPRIGHT,
         signs=words.SIGNS,
         not_run=words.NOT_RUN,
         links=links,

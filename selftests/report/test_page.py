@@ -91,7 +91,7 @@ def test_the_incident_reads_from_verdict_to_facts():
         "2. Traffic of es-3 to S3 is lost outside the node. (likely)",
         "! do not change es-3 itself",
         "Failures and warnings without a known cause ! warning ROUTE-2 on es-3",
-        "Every check on every node node NODE-1 critical CLUSTER-1 critical",
+        "Every check on every node check es-1 es-2 es-3 what it states NODE-1 critical",
         "Ports: from each node to each member Transport, cluster lab from \\ to es-1 198.18.0.11:9300 es-2 198.18.0.12",
         "es-2 ✓ open 0.3 ms ✓ open 0.4 ms ✓ open 0.5 ms",
         "HTTP, cluster lab",
@@ -237,6 +237,15 @@ def test_a_grid_has_a_row_a_node_and_a_cell_a_check():
     hints = [attrs["title"] for tag, attrs in parsed.elements if tag == "td" and ": " in attrs.get("title", "")]
     assert len(hints) == 50 * len(scenes.CHECKS)
     assert sum(hint.startswith("blocked: NODE-1 of es-50") for hint in hints) == 15
+
+
+def test_few_nodes_stand_side_by_side_with_a_row_a_check():
+    html = render(scenes.incident())
+    parsed = Parsed(html)
+    hints = [attrs["title"] for tag, attrs in parsed.elements if tag == "td" and ": " in attrs.get("title", "")]
+    assert len(hints) == 3 * len(scenes.CHECKS)
+    assert html.count('<td class="states">') == len(scenes.CHECKS)
+    assert html.index('<th scope="row">KEY-1') < html.index('<th scope="row">REPO-1')
 
 
 def test_check_ids_are_ordered_as_people_count():
