@@ -16,6 +16,7 @@ from . import targets
 from .connection import Connection
 from .connection.errors import ConnectionFailed, ForwardingForbidden
 from .connection.ssh import ssh_command
+from .credentials import Credentials, credentials
 from .facts import (
     BucketPath,
     ChosenPath,
@@ -34,7 +35,7 @@ from .probe.session import ProbeFailed, Session
 from .questions import SECTIONS, Settings, Wanted
 
 if TYPE_CHECKING:
-    from .elastic import Api, Credentials
+    from .elastic import Api
 
 T = TypeVar("T")
 Progress = Callable[[str], None]
@@ -185,10 +186,9 @@ class Asked:
 
     def credentials(self) -> Credentials | Unknown:
         """The login for its Elasticsearch; Unknown says which variable or file to change."""
-        from . import elastic
 
         try:
-            login = elastic.credentials(
+            login = credentials(
                 self.settings.environ,
                 user=self.node.es_user,
                 password_file=self.node.es_password_file,

@@ -121,7 +121,7 @@ def _check_login(run: Run) -> None:
     """A login that can't be read is said before anything is asked, and its secret is masked from here on."""
     if run.recorded is not None:
         return
-    from ..elastic import credentials
+    from ..credentials import credentials
 
     try:
         login = credentials(os.environ)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preflight import answers, elastic
+from preflight import answers
+from preflight.credentials import credentials
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 STALE = "The AWS Access Key Id you provided does not exist in our records."
@@ -133,24 +134,24 @@ def test_repositories_of_a_real_answer():
 
 class TestCredentials:
     def test_none_without_any_variable(self):
-        assert elastic.credentials({}) is None
+        assert credentials({}) is None
 
     def test_user_with_password_file(self, tmp_path):
         file = tmp_path / "password"
         file.write_text("s3cret\n")
-        found = elastic.credentials({"ES_PREFLIGHT_USER": "u", "ES_PREFLIGHT_PASSWORD_FILE": str(file)})
+        found = credentials({"ES_PREFLIGHT_USER": "u", "ES_PREFLIGHT_PASSWORD_FILE": str(file)})
         assert (found.user, found.password, found.kind) == ("u", "s3cret", "user")
         assert "s3cret" not in repr(found)
 
     def test_the_api_key_comes_first(self):
-        found = elastic.credentials({"ES_PREFLIGHT_API_KEY": "abc", "ES_PREFLIGHT_USER": "u"})
+        found = credentials({"ES_PREFLIGHT_API_KEY": "abc", "ES_PREFLIGHT_USER": "u"})
         assert found.kind == "api-key"
         assert "abc" not in repr(found)
 
     def test_an_inventorys_user_beats_the_environments_key(self, tmp_path):
         file = tmp_path / "password"
         file.write_text("x")
-        found = elastic.credentials({"ES_PREFLIGHT_API_KEY": "abc"}, user="u", password_file=file)
+        found = credentials({"ES_PREFLIGHT_API_KEY": "abc"}, user="u", password_file=file)
         assert found.kind == "user"
 
     @pytest.mark.parametrize(
@@ -166,4 +167,4 @@ class TestCredentials:
     )
     def test_half_a_login_names_the_variable_to_set(self, environ, says):
         with pytest.raises(ValueError, match=says):
-            elastic.credentials(environ)
+            credentials(environ)
