@@ -6,7 +6,6 @@ import time
 
 from .together import Piece
 
-REFUSED = (errno.ECONNREFUSED, errno.ECONNRESET)
 # A blackhole route is EINVAL, a prohibit route EACCES, a missing one ENETUNREACH.
 NO_ROUTE = (
     errno.EHOSTUNREACH,
