@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
+
 from ..facts import Config, NodeFacts, Survey
 from ..judgement import Command, Remedy
 from ..rules import restart
@@ -24,7 +26,7 @@ def come_back(survey: Survey, node: NodeFacts) -> Remedy:
     if not kinds[1:]:
         return first
     more = f"then mend the rest ({', '.join(kinds[1:])}); the next run prints how"
-    return Remedy(commands=first.commands, caution=first.caution, advice=(*first.advice, more))
+    return replace(first, advice=(*first.advice, more))
 
 
 def _read_changes(node: NodeFacts) -> Remedy:
