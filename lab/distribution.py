@@ -88,6 +88,11 @@ def plugin_line(version: str) -> str:
     )
 
 
+def sdk(version: str) -> int:
+    """Major version of the AWS SDK that this Elasticsearch's S3 module is on: 2 for 8.19 and for 9.1 and newer."""
+    return 2 if (8, 19) <= major_minor(version) != (9, 0) else 1
+
+
 def java_home_for(version: str) -> Path:
     """A JDK for building and running that version: 17 for 7.17 and 8.x, 21 or newer for 9.x.
 
