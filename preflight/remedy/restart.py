@@ -14,6 +14,7 @@ from .asking import AFTERWARDS, stamp
 from .keys import remove_static_keys
 from .keystores import complete_pair, mend_file
 from .region import drop_removed_settings
+from .sources import remove_outside_keys
 
 
 def come_back(survey: Survey, node: NodeFacts) -> Remedy:
@@ -30,10 +31,10 @@ def come_back(survey: Survey, node: NodeFacts) -> Remedy:
 
 
 def _read_changes(node: NodeFacts) -> Remedy:
-    path = node.config.path if isinstance(node.config, Config) else "/etc/elasticsearch/elasticsearch.yml"
+    files = " ".join(shlex.quote(path) for path in restart.changed_files(node))
     return Remedy(
         caution="whether the change is meant is not known",
-        commands=(Command(where=node.name, text=f"sudo ls -l --time-style=full-iso {shlex.quote(path)}"),),
+        commands=(Command(where=node.name, text=f"sudo ls -l --time-style=full-iso {files}"),),
         advice=("compare it with what configuration management holds, before the maintenance window and not in it",),
     )
 
@@ -75,4 +76,5 @@ MENDS: Mapping[restart.Kind, Callable[[Survey, NodeFacts], Remedy]] = {
     "secure setting": _drop_secure_settings,
     "removed setting": drop_removed_settings,
     "waiting keys": remove_static_keys,
+    "waiting outside keys": remove_outside_keys,
 }
