@@ -248,6 +248,7 @@ def _merged(scene: Scene, id: str, group: dict[str, Found]) -> Cause:
         confidence=first.confidence,
         explains=scene.troubled(pair for found in group.values() for pair in found.explains),
         remedy=mend,
+        remedies=tuple(found.remedy for found in group.values()),
     )
 
 
@@ -277,6 +278,7 @@ def _findings_themselves(scene: Scene, explained: set[Pair]) -> list[Cause]:
                 confidence="certain",
                 explains=scene.troubled(pairs),
                 remedy=first.remedy or Remedy(),
+                remedies=tuple((scene.outcome(check, node) or first).remedy or Remedy() for node in nodes),
             )
         )
     return causes

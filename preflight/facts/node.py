@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from .base import Fact, Unknown
 
 
@@ -135,12 +137,14 @@ class Source(Fact, frozen=True, kw_only=True):
 class Sources(Fact, frozen=True, kw_only=True):
     """What the files that feed Elasticsearch's start say of credentials and region. source: probe section `sources`.
 
-    files: those that were read, in the order they are; found: lines with AWS_* variables, -Daws.*, -Dcom.amazonaws.*
-    and -Des.allow_insecure_settings=true. elasticsearch.yml is in Config
+    files: those that were read, in the order they are; modified: when each of them was last changed
+    found: lines with AWS_* variables, -Daws.*, -Dcom.amazonaws.* and -Des.allow_insecure_settings=true.
+    elasticsearch.yml is in Config
     """
 
     files: tuple[str, ...]
     found: tuple[Source, ...]
+    modified: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class RoleCredentials(Fact, frozen=True, kw_only=True):

@@ -6,10 +6,11 @@ the node is typed on the node; one for the controller on the machine that runs t
 
 from .asking import ask, restart
 from .bucket import reach_bucket, set_clock
-from .keys import discovery_keys, forget_loaded_keys, prove_role, remove_static_keys
+from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
 from .network import look_at, open_ports, own_route, upstream_route
 from .process import join, reach_host, start_elasticsearch
+from .refusal import prove_role
 from .region import drop_removed_settings, set_region
 from .restart import come_back
 from .role import give_role, one_role

@@ -200,6 +200,10 @@ def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
         sources=Sources(
             files=("/etc/elasticsearch/jvm.options", "/etc/default/elasticsearch"),
             found=(),
+            modified={
+                "/etc/elasticsearch/jvm.options": STARTED - 9 * 86_400,
+                "/etc/default/elasticsearch": STARTED - 2 * 86_400,
+            },
         ),
         imds=Imds(
             outcome="answered",
@@ -567,7 +571,7 @@ def written(survey: Survey, name: str, *lines: Source) -> Survey:
     found = survey.node(name).sources
     assert isinstance(found, Sources)
     files = tuple(dict.fromkeys((*found.files, *(line.path for line in lines))))
-    return with_node(survey, name, sources=Sources(files=files, found=(*found.found, *lines)))
+    return with_node(survey, name, sources=replace(found, files=files, found=(*found.found, *lines)))
 
 
 def started_with(survey: Survey, name: str, *, variables: Iterable[str] = (), options: Iterable[str] = ()) -> Survey:

@@ -28,7 +28,7 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "clock-skew": ("clock-skew", {"PATH-2": "fail"}),
     "env-keys": ("static-keys-in-environment", {"SRC-1": "fail", "REPO-1": "fail"}),
     "jvm-option-keys": ("static-keys-in-environment", {"SRC-1": "fail", "REPO-1": "fail"}),
-    "default-file-keys": ("static-keys-on-disk", {"SRC-1": "fail"}),
+    "default-file-keys": ("static-keys-on-disk", {"SRC-1": "fail", "RESTART-1": "fail"}),
     "yml-bare-keys": ("static-keys-ignored", {"SRC-2": "warning"}),
     "elasticsearch-down": ("elasticsearch-down", {"CLUSTER-1": "fail", "REPO-1": "could not check"}),
 }
