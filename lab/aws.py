@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import names
+from . import ec2, names
 from .aws_front import GLOBAL_REGION, Front
 from .aws_peers import treatment
 from .aws_server import Server
@@ -110,10 +110,11 @@ def main(arguments: list[str] | None = None) -> int:
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
     endpoint = f"http://{options.listen}:{http.server_address[1]}"
-    record = _set_up(endpoint)
+    record = _set_up(endpoint, options.instances)
     _renew(options)
     _enforce(front)
     record["endpoints"] = {"https": f"https://{options.listen}:{https.server_address[1]}", "http": endpoint}
+    ec2.write_profile(options.state / "config", record["operator_key"], endpoint)
     write_secret(ready, json.dumps(record, indent=1))
     print(f"AWS answers on {options.listen}", file=sys.stderr, flush=True)
 
@@ -149,6 +150,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 def _moto() -> Any:
     # Seconds of imports, which whoever only wants the constants above should not pay.
+    # Hundreds of machine images that nobody starts.
+    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     return DomainDispatcherApplication(create_backend_app)
@@ -177,7 +180,7 @@ def _enforce(front: Front) -> None:
     front.enforcing.set()
 
 
-def _set_up(endpoint: str) -> dict[str, Any]:
+def _set_up(endpoint: str, instances: dict[str, str]) -> dict[str, Any]:
     """Create what exists at start, through the API as an administrator would, and return the record of it."""
     import boto3
     from botocore.config import Config
@@ -205,8 +208,13 @@ def _set_up(endpoint: str) -> dict[str, Any]:
     iam.put_user_policy(UserName="lab-admin", PolicyName="all", PolicyDocument=json.dumps(_ALLOW_ALL))
     admin = iam.create_access_key(UserName="lab-admin")["AccessKey"]
 
+    iam.create_user(UserName="lab-operator")
+    policy = names.AWS_POLICY.read_text()
+    iam.put_user_policy(UserName="lab-operator", PolicyName="preflight", PolicyDocument=policy)
+    operator = iam.create_access_key(UserName="lab-operator")["AccessKey"]
+
+    ec2.draw(session.client("ec2", endpoint_url=endpoint, config=config), instances)
     # The first request to a service imports it, for up to two seconds: better here than in somebody's deadline.
-    session.client("ec2", endpoint_url=endpoint, config=config).describe_regions()
     session.client("sts", endpoint_url=endpoint, config=config).get_caller_identity()
 
     return {
@@ -216,6 +224,7 @@ def _set_up(endpoint: str) -> dict[str, Any]:
         "role": names.ROLE,
         "stale_key": _key(stale),
         "admin_key": _key(admin),
+        "operator_key": _key(operator),
     }
 
 

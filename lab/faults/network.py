@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .. import names, network
+from .. import ec2, names, network
 from ..names import Node
 from ..state import Lab
 from .fault import STOPS_AT_MASTER, Expected, Fault, peer_of
@@ -36,6 +36,32 @@ def _drop_transport(lab: Lab, victim: Node) -> None:
 
 def _open_transport(lab: Lab, victim: Node) -> None:
     network.unfilter(victim.namespace, "fault")
+
+
+def _leave_group(lab: Lab, victim: Node) -> None:
+    ec2.move_to_group(victim, ec2.BARE_GROUP)
+    peers = ", ".join(node.address for node in lab.nodes if node != victim)
+    new = f"tcp dport {{ {names.HTTP_PORT}, {names.TRANSPORT_PORT} }} tcp flags & (syn | ack) == syn drop"
+    network.nft(
+        victim.namespace,
+        f"""
+        table inet fault {{
+            chain input {{
+                type filter hook input priority 0; policy accept;
+                ip saddr {{ {peers} }} {new}
+            }}
+            chain output {{
+                type filter hook output priority 0; policy accept;
+                ip daddr {{ {peers} }} {new}
+            }}
+        }}
+        """,
+    )
+
+
+def _rejoin_group(lab: Lab, victim: Node) -> None:
+    network.unfilter(victim.namespace, "fault")
+    ec2.move_to_group(victim, ec2.GROUP)
 
 
 def _lose_route(lab: Lab, victim: Node) -> None:
@@ -84,6 +110,24 @@ FAULTS: Mapping[str, Fault] = {
         _drop_transport,
         _open_transport,
         Expected("port-blocked", {("PORT-1", "peer"): "fail"}),
+        needs_elasticsearch=False,
+        needs_peers=True,
+    ),
+    "sg-missing-peer": Fault(
+        "the node's instance is in a security group that no other group lets in, and that lets nobody in",
+        _leave_group,
+        _rejoin_group,
+        Expected(
+            "port-blocked",
+            {
+                ("PORT-1", "victim"): "fail",
+                ("PORT-2", "victim"): "fail",
+                ("PORT-1", "others"): "fail",
+                ("PORT-2", "others"): "fail",
+            },
+            # Out of the node and into it, on both ports.
+            besides=("port-blocked",) * 3,
+        ),
         needs_elasticsearch=False,
         needs_peers=True,
     ),

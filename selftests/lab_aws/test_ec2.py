@@ -1,0 +1,43 @@
+"""The lab's EC2 tells the operator of the same nodes as the lab's namespaces have, and lets nobody change it."""
+
+import os
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from lab import ec2, names
+from preflight import aws
+from preflight.facts import Unknown
+
+
+@pytest.fixture
+def profile(running_aws, monkeypatch):
+    """The operator's profile, as --aws-profile takes it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(running_aws.state / "config"))
+    return ec2.PROFILE
+
+
+def test_the_operator_sees_the_nodes_and_their_network(profile):
+    wanted = aws.Wanted(region=names.REGION, ids=tuple(node.instance_id for node in names.nodes(2)), addresses=())
+    found = aws.ask(wanted, profile, 10.0)
+    assert found.caller.endswith("user/lab-operator")
+    assert {i.id: i.interfaces[0].addresses[0] for i in found.instances} == {
+        node.instance_id: node.address for node in names.nodes(2)
+    }
+    assert [name for name in found.__struct_fields__ if isinstance(getattr(found, name), Unknown)] == []
+    (endpoint,) = found.endpoints
+    table = next(table for table in found.tables if table.subnets)
+    assert any(route.target == endpoint.id for route in table.routes)
+
+
+def test_the_operator_changes_nothing(profile):
+    client = boto3.Session(profile_name=profile).client("ec2")
+    with pytest.raises(ClientError):
+        client.delete_security_group(GroupName=ec2.GROUP)
+
+
+def test_the_operators_key_is_for_root_alone(running_aws):
+    assert (running_aws.state / "config").stat().st_mode & 0o777 == 0o600
