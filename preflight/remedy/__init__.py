@@ -11,10 +11,11 @@ from .network import look_at, open_ports, own_route, reach_bucket, upstream_rout
 from .process import join, reach_host, start_elasticsearch
 from .region import drop_removed_settings, set_region
 from .restart import come_back
-from .role import give_role, one_role
+from .role import allow_role, give_role, one_role
 from .sources import remove_idle_keys, remove_outside_keys
 
 __all__ = [
+    "allow_role",
     "ask",
     "come_back",
     "complete_pair",

@@ -126,6 +126,17 @@ def unproven(node: NodeFacts, repositories: tuple[Repository, ...] | None) -> st
         if not isinstance(answer, SignedList):
             return answer.reason
         if answer.status != 200:
-            words = ": ".join(text for text in (answer.code, answer.message) if text)
-            return f"S3 answers a list signed with the role with HTTP {answer.status} {words}".rstrip()
+            return f"S3 answers a list signed with the role with {answered(answer)}"
     return None
+
+
+def answered(answer: SignedList) -> str:
+    """S3's answer in its own words: "HTTP 403 AccessDenied: Access Denied"."""
+    words = ": ".join(text for text in (answer.code, answer.message) if text)
+    return f"HTTP {answer.status} {words}".rstrip()
+
+
+def named(node: NodeFacts) -> str:
+    """ "role es-node" as the node's metadata service names it, else "this node's role"."""
+    name = node.imds.role if isinstance(node.imds, Imds) else None
+    return f"role {name}" if name else "this node's role"
