@@ -165,6 +165,7 @@ ROWS = (
     Row(id="bucket-not-reached", ask=_not_reached),
     Row(id="no-instance-role", ask=role.no_role),
     Row(id="role-denied", ask=role.denied),
+    Row(id="policy-denies-node", ask=role.denied_here),
     Row(id="keystore-file", ask=keys.keystore_file),
     Row(id="keystore-half", ask=keys.half_pair),
     Row(id="stale-static-keys", ask=keys.stale_keys),

@@ -27,11 +27,25 @@ def no_role(scene: Scene, node: NodeFacts) -> Found | None:
 def denied(scene: Scene, node: NodeFacts) -> Found | None:
     """S3 knows the role and refuses it the bucket; `_verify` fails for the same reason, or keys in use hide it."""
     refused = signing.refusals(scene.survey, node)
-    if not refused:
+    if not refused or signing.by_place(scene.survey, node, refused):
         return None
-    names = members.listed([refusal.repository.name for refusal in refused])
+    return _denied(scene, node, refused, "{nodes}: S3 denies %s the bucket of %s")
+
+
+def denied_here(scene: Scene, node: NodeFacts) -> Found | None:
+    """A policy of the bucket or of the way to it refuses this node what the role may do."""
+    refused = signing.refusals(scene.survey, node)
+    if not refused or not signing.by_place(scene.survey, node, refused):
+        return None
+    return _denied(
+        scene, node, refused, "{nodes}: a policy of the bucket or its endpoint denies %s the bucket of %s here"
+    )
+
+
+def _denied(scene: Scene, node: NodeFacts, refused: tuple[signing.Refusal, ...], title: str) -> Found:
+    buckets = members.listed([refusal.repository.name for refusal in refused])
     return Found(
-        title="{nodes}: S3 denies " + f"{role.named(node)} the bucket of {names}",
+        title=title % (role.named(node), buckets),
         evidence=(
             *(f"{node.name}: a list signed with the role: {role.answered(refusal.answer)}" for refusal in refused),
             *scene.sentences(node, "denied"),

@@ -70,7 +70,7 @@ FORBIDS = (
     ("VPC endpoint policy allows", "the policy of the VPC's S3 endpoint does not allow it"),
     ("permissions boundary", "the role's permissions boundary does not allow it"),
 )
-"""Part of the reason that AWS may add to its AccessDenied, and what it means (IAM user guide, access denied messages)."""
+"""Part of the reason that AWS may add to its AccessDenied, and its meaning (IAM user guide, access denied errors)."""
 
 
 def allow_role(survey: Survey, node: NodeFacts) -> Remedy:
@@ -91,28 +91,44 @@ def allow_role(survey: Survey, node: NodeFacts) -> Remedy:
         Command(where=CONTROLLER, text=f"aws s3api get-bucket-policy --bucket {shlex.quote(bucket)} --output text")
         for bucket in buckets
     ]
+    place = f"arn:{_partition(node)}:s3:::"
     on_bucket, on_objects = members.listed(list(BUCKET_ACTIONS)), members.listed(list(OBJECT_ACTIONS))
     advice = [
-        f"{role.named(node)} needs on {members.listed([f'arn:aws:s3:::{bucket}' for bucket in buckets])}: {on_bucket}",
-        f"and on {members.listed([f'arn:aws:s3:::{bucket}/*' for bucket in buckets])}: {on_objects}",
-        *(f"{line}: is that the role this node should have?" for line in _other_roles(survey, node, refused)),
+        f"{role.named(node)} needs on {members.listed([f'{place}{bucket}' for bucket in buckets])}: {on_bucket}",
+        f"and on {members.listed([f'{place}{bucket}/*' for bucket in buckets])}: {on_objects}",
+        *_others_say(survey, node, refused),
         "static keys in this node's keystore stay until S3 accepts the role",
         AFTERWARDS,
     ]
-    first = f"AWS says why: {why}; these show where" if why else "which policy forbids it is not proven; these show them"
-    return Remedy(caution=f"do not remove any key of this node: {first}", commands=tuple(commands), advice=tuple(advice))
+    first = (
+        f"AWS says why: {why}; these show where" if why else "which policy forbids it is not proven; these show them"
+    )
+    return Remedy(
+        caution=f"do not remove any key of this node: {first}", commands=tuple(commands), advice=tuple(advice)
+    )
 
 
-def _other_roles(survey: Survey, node: NodeFacts, refused: tuple[signing.Refusal, ...]) -> list[str]:
-    """What nodes with another role say: one line a role."""
-    mine = role.named(node)
-    reached = {o for refusal in refused for o in signing.reaching(survey, node, refusal.repository.name)}
+def _partition(node: NodeFacts) -> str:
+    """First part of an ARN in the node's region."""
+    region = (node.imds.region if isinstance(node.imds, Imds) else None) or ""
+    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rpartition("-")[0].rpartition("-")[0], "aws")
+
+
+def _others_say(survey: Survey, node: NodeFacts, refused: tuple[signing.Refusal, ...]) -> list[str]:
+    """What the other nodes that reach the bucket say of the policy to look for: one line a role."""
+    reached = sorted({o for refusal in refused for o in signing.reaching(survey, node, refusal.repository.name)})
     others: dict[str, list[str]] = {}
-    for name in sorted(reached):
-        theirs = role.named(survey.node(name))
-        if theirs != mine:
-            others.setdefault(theirs, []).append(name)
-    return [f"{theirs} of {members.listed(names)} reaches the bucket" for theirs, names in others.items()]
+    for name in reached:
+        others.setdefault(role.named(survey.node(name)), []).append(name)
+    return [
+        f"{theirs} of {members.listed(names)} reaches the bucket: "
+        + (
+            "this node's place decides (aws:SourceVpce, aws:SourceIp in the bucket's policy; the S3 endpoint's policy)"
+            if theirs == role.named(node)
+            else "is that the role this node should have?"
+        )
+        for theirs, names in others.items()
+    ]
 
 
 def one_role(survey: Survey, node: NodeFacts) -> Remedy:

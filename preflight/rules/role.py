@@ -24,14 +24,18 @@ def needed(survey: Survey, node: NodeFacts) -> None:
 def repositories(survey: Survey, node: NodeFacts) -> tuple[Repository, ...]:
     """The S3 repositories that this node signs for with its role where the keystore holds no key: those on AWS.
 
-    Raises CouldNotCheck; NotApplicable where there is none, and on a node that never touches a snapshot.
+    Clients that the inventory declares as meant to sign with static keys are left out. Raises CouldNotCheck;
+    NotApplicable where there is none, and on a node that never touches a snapshot.
     """
     member = survey.member_of(node)
     every = members.repositories(survey, node)
     members.require_user(member)
-    found = tuple(r for r in every if s3.endpoint(node, member, r).aws)
-    if not found:
+    on_aws = tuple(r for r in every if s3.endpoint(node, member, r).aws)
+    if not on_aws:
         raise NotApplicable("no S3 repository of this cluster goes to AWS")
+    found = tuple(r for r in on_aws if not members.intended(node, r.client))
+    if not found:
+        raise NotApplicable("every S3 client that goes to AWS is declared to sign with static keys")
     return found
 
 

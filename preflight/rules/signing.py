@@ -11,8 +11,13 @@ from . import repository as repository_rules
 
 REACHES = "S3 accepts a list of every repository's bucket signed with this node's role"
 
-WRONG_PLACE = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect", "NoSuchBucket")
-"""S3's codes for a request that a right role could have sent as well: another region's bucket, or none (REGION, PATH)."""
+WRONG_PLACE = (
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+    "PermanentRedirect",
+    "NoSuchBucket",
+)
+"""S3's codes for a request that a right role could have sent as well: another region's bucket, or none."""
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +90,22 @@ def beside(survey: Survey, node: NodeFacts, refused: tuple[Refusal, ...]) -> tup
         reached = reaching(survey, node, name)
         found += [f"{other} reaches the bucket of {name} with {role.named(survey.node(other))}" for other in reached]
     return tuple(found)
+
+
+PLACES = ("in a resource-based policy", "VPC endpoint policy")
+"""In AWS's own reason: a policy that the role does not carry with it, of the bucket or of the way to it."""
+
+
+def by_place(survey: Survey, node: NodeFacts, refused: tuple[Refusal, ...]) -> bool:
+    """True where the place decides and not the role: AWS says so, or the same role is accepted elsewhere."""
+    return all(
+        any(words in (refusal.answer.message or "") for words in PLACES)
+        or any(
+            role.named(survey.node(other)) == role.named(node)
+            for other in reaching(survey, node, refusal.repository.name)
+        )
+        for refusal in refused
+    )
 
 
 def reaching(survey: Survey, node: NodeFacts, repository: str) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def test_fault_has_its_outcomes_and_cause(fault, victim):
 def test_the_lab_declares_the_same(fault):
     """What the made survey gives is what the lab's row promises of a real node."""
     cause, own = EXPECTED[fault]
-    row = lab.FAULTS[fault]
+    row = lab.FAULTS[fault].then
     shown = {check: outcome for (check, _), outcome in row.outcomes.items() if outcome != "not applicable"}
     if row.besides:
         del shown["RESTART-1"]  # a file written on the real node has a time of its own
