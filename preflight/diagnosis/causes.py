@@ -12,7 +12,7 @@ from .. import remedy
 from ..facts import CouldNotCheck, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, routes
-from . import keys, outside, ports, role
+from . import bucket, keys, outside, ports, role
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -44,11 +44,13 @@ def _down(scene: Scene, node: NodeFacts) -> Found | None:
 def _problems(scene: Scene, node: NodeFacts) -> tuple[str, ...]:
     """What is wrong with the node's TCP paths to buckets. Raises CouldNotCheck."""
     proxied = routes.proxied_repositories(scene.survey, node)
-    found = []
-    for bucket in known(node.buckets):
-        if bucket.repository not in proxied and bucket.tcp not in (None, "open"):
-            found.append(f"{node.name}: {path.problem(bucket)}")
-    return tuple(found)
+    return tuple(
+        f"{node.name}: {path.problem(way)}"
+        for way in known(node.buckets)
+        if way.repository not in proxied
+        and way.tcp not in (None, "open")
+        and path.misnamed(scene.survey, node, way) is None
+    )
 
 
 def _own_route(scene: Scene, node: NodeFacts) -> Found | None:
@@ -96,9 +98,9 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
 
 
 def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
-    """What else keeps a node from a bucket: its name, its certificate, or routes with nothing to compare them with."""
+    """What else keeps a node from a bucket: its certificate, or routes with nothing to compare them with."""
     finding = path.reaches_buckets(scene.survey, node)
-    if finding is None:
+    if finding is None or bucket.wrong_name(scene, node) is not None:
         return None
     if _problems(scene, node):
         try:
@@ -160,9 +162,11 @@ NODES_FIRST = (
 """Nothing else about such a node can be known before these are mended. Ports come next (ports.blocked)."""
 
 ROWS = (
+    Row(id="dns-wrong", ask=bucket.wrong_name),
     Row(id="route-own", ask=_own_route),
     Row(id="route-upstream", ask=_upstream),
     Row(id="bucket-not-reached", ask=_not_reached),
+    Row(id="clock-skew", ask=bucket.wrong_clock),
     Row(id="no-instance-role", ask=role.no_role),
     Row(id="role-denied", ask=role.denied),
     Row(id="policy-denies-node", ask=role.denied_here),
@@ -232,6 +236,7 @@ def _merged(scene: Scene, id: str, group: dict[str, Found]) -> Cause:
         confidence=first.confidence,
         explains=scene.troubled(pair for found in group.values() for pair in found.explains),
         remedy=mend,
+        remedies=tuple(found.remedy for found in group.values()),
     )
 
 
@@ -261,6 +266,7 @@ def _findings_themselves(scene: Scene, explained: set[Pair]) -> list[Cause]:
                 confidence="certain",
                 explains=scene.troubled(pairs),
                 remedy=first.remedy or Remedy(),
+                remedies=tuple((scene.outcome(check, node) or first).remedy or Remedy() for node in nodes),
             )
         )
     return causes
