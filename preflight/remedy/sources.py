@@ -9,7 +9,7 @@ from urllib.parse import quote
 from ..facts import Config, Install, NodeFacts, Process, Source, Sources, Survey, View
 from ..judgement import Command, Remedy
 from ..rules import members, role, sources
-from .asking import AFTERWARDS, ask, restart, stamp, waits
+from .asking import AFTERWARDS, ask, restarting, stamp, waits
 from .keys import prove_role
 from .region import drop_removed_settings
 
@@ -63,14 +63,16 @@ def remove_outside_keys(survey: Survey, node: NodeFacts) -> Remedy:
                 "look at the start script, the container's own settings, the unit's ExecStart",
             ),
         )
+    typed, told = restarting(node)
     again = tuple(
         ask(survey, node, f"_snapshot/{quote(r.name, safe='')}/_verify")
         for r in repositories or ()
         if isinstance(node.view, View) and survey.options.elasticsearch_login is not None
     )
     return Remedy(
-        commands=(*edits, Command(where=node.name, text=restart(node)), *again),
+        commands=(*edits, *typed, *again),
         advice=(
+            *told,
             "a reload cannot do it: variables and -D options are read when the process starts",
             "restart one node at a time, the elected master last; green and no snapshot running before each",
             *_after(survey, node, files),
