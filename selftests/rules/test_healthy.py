@@ -13,17 +13,16 @@ from preflight.diagnosis import diagnose
 
 
 def test_every_check_passes_on_a_healthy_cluster():
-    """22 checks on 3 nodes: all pass but CLUSTER-2, which counts only with --complete."""
+    """On 3 nodes: all pass but CLUSTER-2, which counts only with --complete."""
     outcomes = judged(healthy())
 
-    assert Counter(o.outcome for o in outcomes) == {"pass": 63, "not applicable": 3}
+    assert Counter(o.outcome for o in outcomes) == {"pass": 3 * (len(checks()) - 1), "not applicable": 3}
     assert {o.check for o in outcomes if o.outcome == "not applicable"} == {"CLUSTER-2"}
-    assert len(checks()) == 22
 
 
 def test_a_complete_healthy_cluster_passes_cluster_2_too():
     """With --complete nothing is left out."""
-    assert Counter(o.outcome for o in judged(healthy(complete=True))) == {"pass": 66}
+    assert Counter(o.outcome for o in judged(healthy(complete=True))) == {"pass": 3 * len(checks())}
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -39,29 +38,29 @@ def test_healthy_shapes_are_quiet(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "passed"),
+    ("name", "beside"),
     [
-        ("three_subnets", 63),
-        ("dedicated_masters", 63),
-        ("coordinating", 56),
-        ("voting_only", 56),
-        ("busy_host", 63),
-        ("elsewhere", 63),
-        ("elsewhere_reloaded", 63),
-        ("tarball", 63),
-        ("only_elsewhere", 45),
-        ("one_of_three", 18),
-        ("no_s3", 36),
-        ("before_regions", 57),
-        ("web_identity", 63),
-        ("container_credentials", 63),
+        ("three_subnets", 3),
+        ("dedicated_masters", 3),
+        ("coordinating", 11),
+        ("voting_only", 11),
+        ("busy_host", 3),
+        ("elsewhere", 3),
+        ("elsewhere_reloaded", 3),
+        ("tarball", 3),
+        ("only_elsewhere", 21),
+        ("one_of_three", 4),
+        ("no_s3", 33),
+        ("before_regions", 9),
+        ("web_identity", 3),
+        ("container_credentials", 3),
     ],
 )
-def test_how_much_of_a_shape_is_really_checked(name, passed):
+def test_how_much_of_a_shape_is_really_checked(name, beside):
     """Quiet must not mean blind: not applicable only where there is nothing to check."""
     outcomes = judged(SHAPES[name](healthy()))
 
-    assert sum(1 for o in outcomes if o.outcome == "pass") == passed
+    assert sum(1 for o in outcomes if o.outcome != "pass") == beside
 
 
 def test_read_only_leaves_snapshots_unproven():
