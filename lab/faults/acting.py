@@ -12,8 +12,8 @@ from ..state import Lab
 from .fault import Expected, peer_of
 from .table import FAULTS
 
-ONLY_WITH_COMPLETE = "CLUSTER-2"
-"""The check that is not applicable on any node of any cluster unless --complete is given."""
+ONLY_ON_REQUEST = frozenset({"CLUSTER-2", "AWS-1", "AWS-2"})
+"""Checks that are not applicable on any node of any cluster unless --complete or --aws asks for them."""
 
 
 def on_sdk_v1(version: str | None) -> bool:
@@ -40,7 +40,7 @@ def expected(
     for node in lab.nodes:
         who = "victim" if node == victim else "peer" if has_peer and node == peer_of(lab, victim) else "others"
         for check in checks:
-            if check == ONLY_WITH_COMPLETE:
+            if check in ONLY_ON_REQUEST:
                 continue
             outcome = rules.get((check, who), rules.get(("*", who)))
             if outcome is not None:

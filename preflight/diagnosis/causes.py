@@ -13,7 +13,7 @@ from ..facts import CouldNotCheck, Imds, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, role, routes
 from ..rules import node as rules
-from . import bucket, keys, outside, ports
+from . import aws, bucket, keys, outside, ports
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -90,7 +90,7 @@ def _own_route(scene: Scene, node: NodeFacts) -> Found | None:
 
 def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
     problems = _problems(scene, node)
-    if not problems:
+    if not problems or aws.cut_off_by_table(scene, node):
         return None
     reference = routes.own_table_matches(scene.survey, node)
     if reference is None:
@@ -104,7 +104,12 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
     return Found(
         title="{nodes}: cut off from S3 behind its own routes, which are as its peers' "
         "(the subnet's route table, S3 endpoint or NAT, security group, network ACL)",
-        evidence=(*problems, f"{node.name}: its traffic takes the same routes as {reference}'s", contrast),
+        evidence=(
+            *problems,
+            f"{node.name}: its traffic takes the same routes as {reference}'s",
+            contrast,
+            *aws.table_leads(scene, node),
+        ),
         confidence="likely" if reached else "possible",
         explains=(("PATH-1", node.name), *scene.repository_pairs(node, "connection")),
         remedy=remedy.upstream_route(scene.survey, node),
@@ -193,6 +198,7 @@ NODES_FIRST = (
 ROWS = (
     Row(id="dns-wrong", ask=bucket.wrong_name),
     Row(id="route-own", ask=_own_route),
+    Row(id="route-table", ask=aws.subnet_route),
     Row(id="route-upstream", ask=_upstream),
     Row(id="bucket-not-reached", ask=_not_reached),
     Row(id="clock-skew", ask=bucket.wrong_clock),
