@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from .connection.connections import Connections
-from .facts import Config, Imds, Install, Keystore, Process, Routing, Sources, System
+from .facts import Config, Container, Imds, Install, Keystore, Process, Routing, Sources, System
 
 SECTIONS: dict[str, Any] = {
     "system": System,
@@ -20,6 +20,7 @@ SECTIONS: dict[str, Any] = {
     "config": Config,
     "sources": Sources,
     "imds": Imds,
+    "container": Container,
     "routing": Routing,
 }
 """The probe's sections and the record that each becomes."""
@@ -67,7 +68,7 @@ class Wanted(msgspec.Struct, frozen=True):
         if cluster:
             sections |= {"config", "routing"}
         if needs & {"buckets", "aws"}:
-            sections.add("imds")
+            sections |= {"imds", "container"}
         return cls(
             sections=tuple(sorted(sections)),
             cluster=cluster,
