@@ -15,7 +15,7 @@ from .table import FAULTS
 ONLY_ON_REQUEST = frozenset({"CLUSTER-2", "AWS-1", "AWS-2"})
 """Checks that are not applicable on any node of any cluster unless --complete or --aws asks for them."""
 
-WHERE_SEEN = frozenset({"SNAP-1", "REPO-2"})
+WHERE_SEEN = frozenset({"CLUSTER-3", "SNAP-1", "REPO-2"})
 """Checks that pass, or do not apply where nothing was there to look at: neither differs from a healthy cluster."""
 
 

@@ -98,6 +98,7 @@ def alike(survey: Survey, node: NodeFacts) -> Finding | None:
     JVM and plugins are compared among members of one version, since both come with it; plugins among those that touch
     snapshots.
     """
+    members.require_running(node)
     own = members.member_of(survey, node)
     everybody = members.cluster_of(survey, node).members
     if len(everybody) < 2:

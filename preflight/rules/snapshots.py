@@ -15,6 +15,7 @@ def newest_is_complete(survey: Survey, node: NodeFacts) -> Finding | None:
     Shards that name no given node are told by the cluster's first given node. Raises CouldNotCheck; NotApplicable where
     no snapshot was looked at: none is there, `_verify` did not pass, the login may not see them.
     """
+    members.require_running(node)
     members.repositories(survey, node)
     members.require_user(members.member_of(survey, node))
     looked_at = [s for s in newest(survey, node) if s.snapshot is not None and s.state != "IN_PROGRESS"]
