@@ -21,6 +21,7 @@ from typing import Any
 
 from . import names
 from .aws_front import GLOBAL_REGION, Front
+from .aws_peers import treatment
 from .aws_server import Server
 from .errors import LabError
 from .files import write_secret
@@ -96,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
-    front = Front(_moto(), _bucket_region)
+    front = Front(_moto(), _bucket_region, _caller, lambda peer: treatment(options.state, peer))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.certificate, options.key)
     try:
@@ -158,6 +159,13 @@ def _bucket_region(bucket: str) -> str | None:
 
     found = s3_backends[names.ACCOUNT]["aws"].buckets.get(bucket)
     return None if found is None else str(found.region_name)
+
+
+def _caller(key: str) -> str | None:
+    from moto.sts.models import sts_backends
+
+    found = sts_backends[names.ACCOUNT]["aws"].get_assumed_role_from_access_key(key)
+    return None if found is None else str(found.arn)
 
 
 def _enforce(front: Front) -> None:

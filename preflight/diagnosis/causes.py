@@ -12,7 +12,7 @@ from .. import remedy
 from ..facts import CouldNotCheck, Imds, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, role, routes
-from . import keys, outside, ports
+from . import aws, bucket, keys, outside, ports
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -44,11 +44,13 @@ def _down(scene: Scene, node: NodeFacts) -> Found | None:
 def _problems(scene: Scene, node: NodeFacts) -> tuple[str, ...]:
     """What is wrong with the node's TCP paths to buckets. Raises CouldNotCheck."""
     proxied = routes.proxied_repositories(scene.survey, node)
-    found = []
-    for bucket in known(node.buckets):
-        if bucket.repository not in proxied and bucket.tcp not in (None, "open"):
-            found.append(f"{node.name}: {path.problem(bucket)}")
-    return tuple(found)
+    return tuple(
+        f"{node.name}: {path.problem(way)}"
+        for way in known(node.buckets)
+        if way.repository not in proxied
+        and way.tcp not in (None, "open")
+        and path.misnamed(scene.survey, node, way) is None
+    )
 
 
 def _own_route(scene: Scene, node: NodeFacts) -> Found | None:
@@ -74,7 +76,7 @@ def _own_route(scene: Scene, node: NodeFacts) -> Found | None:
 
 def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
     problems = _problems(scene, node)
-    if not problems:
+    if not problems or aws.cut_off_by_table(scene, node):
         return None
     reference = routes.own_table_matches(scene.survey, node)
     if reference is None:
@@ -88,7 +90,12 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
     return Found(
         title="{nodes}: cut off from S3 behind its own routes, which are as its peers' "
         "(the subnet's route table, S3 endpoint or NAT, security group, network ACL)",
-        evidence=(*problems, f"{node.name}: its traffic takes the same routes as {reference}'s", contrast),
+        evidence=(
+            *problems,
+            f"{node.name}: its traffic takes the same routes as {reference}'s",
+            contrast,
+            *aws.table_leads(scene, node),
+        ),
         confidence="likely" if reached else "possible",
         explains=(("PATH-1", node.name), *scene.repository_pairs(node, "connection")),
         remedy=remedy.upstream_route(scene.survey, node),
@@ -96,9 +103,9 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
 
 
 def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
-    """What else keeps a node from a bucket: its name, its certificate, or routes with nothing to compare them with."""
+    """What else keeps a node from a bucket: its certificate, or routes with nothing to compare them with."""
     finding = path.reaches_buckets(scene.survey, node)
-    if finding is None:
+    if finding is None or bucket.wrong_name(scene, node) is not None:
         return None
     if _problems(scene, node):
         try:
@@ -174,9 +181,12 @@ NODES_FIRST = (
 """Nothing else about such a node can be known before these are mended. Ports come next (ports.blocked)."""
 
 ROWS = (
+    Row(id="dns-wrong", ask=bucket.wrong_name),
     Row(id="route-own", ask=_own_route),
+    Row(id="route-table", ask=aws.subnet_route),
     Row(id="route-upstream", ask=_upstream),
     Row(id="bucket-not-reached", ask=_not_reached),
+    Row(id="clock-skew", ask=bucket.wrong_clock),
     Row(id="no-instance-role", ask=_no_role),
     Row(id="keystore-file", ask=keys.keystore_file),
     Row(id="keystore-half", ask=keys.half_pair),

@@ -273,7 +273,9 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     host, port: the bucket's endpoint; dns, tcp: outcome, None where not reached; addresses: what the name resolved to
     tls: "ok" or the verification error; head_status and bucket_region: of the unsigned HEAD
     clock_offset: node minus S3's Date header, seconds
-    signed_list: Unknown where it was not tried (no role, not AWS, path down: the reason says which)
+    signed_list: Unknown where it was not tried (no role, not AWS, path down: the reason says which); its time is S3's
+    hosts_lines: lines of /etc/hosts that gave the name its addresses; resolver: what DNS alone gives it, asked only
+    where such a line does, None where not asked or without an answer
     """
 
     repository: str
@@ -288,3 +290,5 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     bucket_region: str | None
     clock_offset: float | None
     signed_list: SignedList | Unknown
+    hosts_lines: tuple[int, ...] = ()
+    resolver: tuple[str, ...] | None = None
