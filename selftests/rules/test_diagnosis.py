@@ -280,10 +280,10 @@ def lines(survey):
 def test_a_line_for_every_node():
     """The broken one and the healthy ones, in the same words."""
     assert lines(stale_keys(healthy(), "es-2")) == {
-        "es-1": "elected master; no static keys; role proven on this node; routes as the reference; _verify passes",
+        "es-1": "elected master; no static keys; role proven on this node; would survive a restart: yes; routes as the reference; _verify passes",
         "es-2": "static keys in use, refused by S3; role proven on this node; safe to remove: yes; "
-        "routes as the reference; _verify fails",
-        "es-3": "no static keys; role proven on this node; routes as the reference; _verify passes",
+        "reload enough: yes; would survive a restart: yes; routes as the reference; _verify fails",
+        "es-3": "no static keys; role proven on this node; would survive a restart: yes; routes as the reference; _verify passes",
     }
 
 
@@ -294,7 +294,7 @@ def test_lines_of_other_faults():
     )
     assert lines(surveys.route_own(healthy(), "es-2"))["es-2"] == (
         "no static keys; role not proven: not tried: no TCP connection to the bucket's endpoint; "
-        "routes differ from es-1's; S3 not reached (s3_backup); _verify fails"
+        "would survive a restart: yes; routes differ from es-1's; S3 not reached (s3_backup); _verify fails"
     )
     assert lines(stale_keys(healthy(), "es-1"))["es-3"].endswith("_verify stopped at the elected master")
     assert lines(surveys.elasticsearch_down(healthy(), "es-2"))["es-2"].startswith("Elasticsearch does not run; ")
