@@ -12,6 +12,7 @@ from .. import remedy
 from ..facts import CouldNotCheck, Imds, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, role, routes
+from ..rules import node as rules
 from . import aws, bucket, keys, outside, ports
 from .found import Found, Row
 from .scene import Pair, Scene
@@ -26,6 +27,19 @@ def _unreachable(scene: Scene, node: NodeFacts) -> Found | None:
         confidence="certain",
         explains=(("NODE-1", node.name), *scene.unchecked(node.name), *ports.towards(scene, node)),
         remedy=remedy.reach_host(scene.survey, node),
+    )
+
+
+def _not_told(scene: Scene, node: NodeFacts) -> Found | None:
+    why = rules.not_told(node)
+    if why is None:
+        return None
+    return Found(
+        title="{nodes}: which of the host's Elasticsearch processes is meant is not known",
+        evidence=(f"{node.name}: {why.reason}",),
+        confidence="certain",
+        explains=(("NODE-1", node.name), *scene.unchecked(node.name)),
+        remedy=Remedy(advice=(why.remedy,)),
     )
 
 
@@ -176,6 +190,7 @@ def _region_from_imds(scene: Scene, node: NodeFacts) -> Found | None:
 
 NODES_FIRST = (
     Row(id="host-unreachable", ask=_unreachable),
+    Row(id="process-not-told", ask=_not_told),
     Row(id="elasticsearch-down", ask=_down),
 )
 """Nothing else about such a node can be known before these are mended. Ports come next (ports.blocked)."""
