@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from suite_run import ROOT, Ran, run_lab
+from suite_run import Ran, run_lab
 
 from lab import elasticsearch, host, names
 
@@ -46,7 +46,7 @@ def carry_out(ran, tmp_path, *before, sections=()):
     alone.mkdir(exist_ok=True)
     shutil.copy(ran.report / "runbook.md", alone)
     return subprocess.run(
-        [sys.executable, ROOT / "scripts/carry-out", *before, "runbook.md", *sections],
+        [sys.executable, names.CHECKOUT / "scripts/carry-out", *before, "runbook.md", *sections],
         cwd=alone, env={"PATH": os.environ["PATH"], "HOME": str(alone), **LOGIN},
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
