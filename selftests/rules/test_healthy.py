@@ -56,7 +56,7 @@ def test_healthy_shapes_are_quiet(name):
         ("elsewhere", 0),
         ("elsewhere_reloaded", 0),
         ("tarball", 0),
-        ("only_elsewhere", 18),
+        ("only_elsewhere", 21),
         ("one_of_three", 3),
         ("no_s3", 33),
         ("before_regions", 6),
