@@ -293,6 +293,7 @@ def test_all_variables_of_ours_are_read_and_files_are_relative_to_the_inventory(
         "      preflight_es_ca: password\n      preflight_es_url: https://es:9200\n"
         "      ansible_ssh_private_key_file: password\n"
         "      preflight_static_key_clients: [minio, archive]\n"
+        "      preflight_keystore_password_file: password\n"
     )
     (node,) = expand("es-1", inventory, Defaults())
     password = str(inventory.parent / "password")
@@ -307,6 +308,7 @@ def test_all_variables_of_ours_are_read_and_files_are_relative_to_the_inventory(
         es_ca=password,
         es_url="https://es:9200",
         static_key_clients=("minio", "archive"),
+        keystore_password_file=password,
     )
 
 

@@ -3,6 +3,7 @@
 from .base import CouldNotCheck, Fact, Unknown, known
 from .cluster import Cluster, Member, Repository, S3Client, Verification, VerifyFailure, View
 from .node import (
+    AccessKey,
     Address,
     BucketPath,
     ChosenPath,
@@ -26,6 +27,7 @@ from .survey import FORMAT, NodeFacts, Options, Survey, dump, load
 
 __all__ = [
     "FORMAT",
+    "AccessKey",
     "Address",
     "BucketPath",
     "ChosenPath",

@@ -35,6 +35,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     fail_on_warning: bool = False
     es_url: str | None = None
     es_ca: Path | None = None
+    keystore_password_file: Path | None = None
     waivers: Path | None = None
     facts: Path | None = None
     reports: Path = Path("reports")
@@ -92,6 +93,11 @@ def add(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="CA of Elasticsearch's HTTP certificate (default: the one each node's configuration names)",
     )
+    option(
+        "--keystore-password-file",
+        metavar="FILE",
+        help="opens keystores that have a password: its first line (default: such a keystore could not be checked)",
+    )
     option("--waivers", metavar="FILE", help="accepted failures (default: waivers.yml where there is one)")
     option("--facts", metavar="FILE", help="judge a recorded facts.json again; no connection is made (default: none)")
     option(
@@ -131,6 +137,7 @@ def read(config: pytest.Config) -> Choices:
         fail_on_warning=option.fail_on == "warning",
         es_url=_url(option.es_url),
         es_ca=_file(option.es_ca, "--es-ca"),
+        keystore_password_file=_file(option.keystore_password_file, "--keystore-password-file"),
         waivers=_file(option.waivers, "--waivers"),
         facts=_file(option.facts, "--facts"),
         reports=Path(option.reports).expanduser(),
@@ -173,7 +180,7 @@ def _refuse_unsupported(config: pytest.Config) -> None:
 
 GATHERING = (
     "hosts", "inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user",
-    "insecure_host_keys", "read_only", "es_url", "es_ca",
+    "insecure_host_keys", "read_only", "es_url", "es_ca", "keystore_password_file",
 )  # fmt: skip
 """Options that say how to ask nodes; --facts asks none."""
 

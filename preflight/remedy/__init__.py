@@ -12,6 +12,7 @@ from .process import join, reach_host, start_elasticsearch
 from .region import drop_removed_settings, set_region
 from .restart import come_back
 from .role import give_role, one_role
+from .rotation import match_keys, mend_keys
 from .sources import remove_idle_keys, remove_outside_keys
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "join",
     "look_at",
     "match_clients",
+    "match_keys",
     "mend_file",
+    "mend_keys",
     "one_role",
     "open_ports",
     "own_route",

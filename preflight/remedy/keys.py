@@ -7,19 +7,28 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from ..facts import Install, Keystore, NodeFacts, Survey, View
+from ..facts import CouldNotCheck, Install, Keystore, NodeFacts, Survey, View
 from ..judgement import Command, Remedy
 from ..rules import keystore, members, role
 from .asking import ask, refused_certificate, restart_does_too, restarting, stamp, waits
 from .region import drop_removed_settings
 
+ASKS = "the tool asks for each value; the keystore gives none back, so it must come from where the keys are kept"
+
+DECLARE = (
+    "a client that is meant to sign with keys of its own is declared in the inventory "
+    "(preflight_static_key_clients: [{client}]); S3 refusing them is then still a failure"
+)
+"""What settles the question where the keys work and are wanted."""
+
 
 def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
     """Take the static keys of every client that goes to AWS out of this node's keystore.
 
-    The commands are the fix only where S3 accepted this node's role for every repository that uses the clients.
+    The commands are the fix only where S3 accepted this node's role for every repository that uses the clients. Keys
+    of a declared client are never removed.
     """
-    found = keystore.client_keys(survey, node)
+    found = tuple(keys for keys in keystore.amiss(survey, node) if not keys.intended)
     shared = next((keys for keys in found if keys.elsewhere), None)
     if shared is not None:
         return Remedy(
@@ -49,12 +58,16 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         "once _verify passes, delete the copy, which holds the keys: "
         f"{as_root(node)}rm {shlex.quote(backup(survey, node))}",
     ]
+    harmless = [keys.client for keys in found if keys.use in keystore.HARMLESS]
+    if harmless:
+        advice.append(DECLARE.format(client=", ".join(harmless)))
     if not repositories:
         advice = [
             "nothing has to be reloaded: nothing on this node signs with them",
             advice[0],
             f"once that is settled, delete the copy, which holds the keys: {as_root(node)}rm "
             + shlex.quote(backup(survey, node)),
+            *advice[3:],
         ]
     elif isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
         reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
@@ -62,6 +75,7 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         commands.extend(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories)
         advice[:0] = (
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
+            *spares(survey, node),
             *refused_certificate(node),
         )
     else:
@@ -145,10 +159,35 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
         ),
         advice=(
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
+            *spares(survey, node),
             *refused_certificate(node),
             "registering the repository again does not: the process reads its keystore at start and reload only",
         ),
     )
+
+
+def spares(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
+    """What a reload of every node would put in use elsewhere, as a reason to leave the node's id in the path.
+
+    Also what the node's own reload puts in use besides.
+    """
+    waiting: dict[str, list[str]] = {}
+    for one in (node, *members.companions(survey, node)):
+        try:
+            found = keystore.client_keys(survey, one)
+        except CouldNotCheck:
+            continue
+        waiting[one.name] = [name for keys in found if keys.use == "waiting" for name in keys.settings]
+    own = waiting.pop(node.name, [])
+    others = [f"{members.listed(names)} on {name}'s disk" for name, names in waiting.items() if names]
+    lines = []
+    if own:
+        lines.append(f"this reload also puts in use what waits on this node's disk: {members.listed(own)}")
+    if others:
+        lines.append(
+            f"keep the node's id in the path: a reload of the whole cluster also puts in use {members.listed(others)}"
+        )
+    return tuple(lines)
 
 
 def prove_role(survey: Survey, node: NodeFacts) -> tuple[Command, ...]:

@@ -18,6 +18,11 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "stale-on-disk": ("static-keys-waiting", {"KEY-1": "fail", "RESTART-1": "fail"}),
     "keystore-half": ("keystore-half", {"KEY-1": "fail", "KEY-3": "fail", "RESTART-1": "fail"}),
     "lone-session-token": ("keystore-half", {"KEY-1": "fail", "KEY-3": "fail", "RESTART-1": "fail"}),
+    "half-rotated-key": ("keys-differ", {"KEY-1": "fail", "KEY-6": "fail", "REPO-1": "fail"}),
+    "keystore-password": (
+        "keystore-password",
+        {**{f"KEY-{n}": "could not check" for n in (1, 2, 3, 4, 5, 6)}, "RESTART-1": "fail"},
+    ),
     "keystore-unreadable": ("keystore-file", {"KEY-5": "fail", "RESTART-1": "fail"}),
     "keystore-missing": ("keystore-file", {"KEY-5": "fail", "RESTART-1": "fail"}),
     "region-missing": ("region-missing", {"REGION-2": "warning"}),
@@ -82,7 +87,7 @@ def test_port_fault_is_seen_by_the_peer(fault, victim):
 
 @pytest.mark.parametrize("victim", [DATA, MASTER])
 def test_host_down_blocks_its_own_checks_only(victim):
-    """One node could not be checked, 20 of its checks are blocked by that, nothing is held against the others."""
+    """One node could not be checked, 21 of its checks are blocked by that, nothing is held against the others."""
     survey = FAULTS["host-down"](healthy(), victim)
     outcomes = judged(survey)
 
@@ -90,10 +95,10 @@ def test_host_down_blocks_its_own_checks_only(victim):
     assert found.pop(("NODE-1", victim)) == "could not check"
     assert set(found.values()) == {"blocked"}
     assert {node for _, node in found} == {victim}
-    assert len(found) == 20
+    assert len(found) == 21
     (cause,) = diagnose(survey, outcomes).causes
     assert cause.id == "host-unreachable"
-    assert len(cause.explains) == 21
+    assert len(cause.explains) == 22
 
 
 def test_the_incident_is_two_causes():

@@ -35,10 +35,14 @@ SECTIONS = {
 
 
 class Look(object):
-    """What the sections of one answer share, and by when they must be ready."""
+    """What the sections of one answer share, and by when they must be ready.
 
-    def __init__(self, deadline, metadata):
+    fingerprint_key: hex, the run's own, for what is compared without being told; keystore_password: text; or None
+    """
+
+    def __init__(self, deadline, metadata, fingerprint_key=None, keystore_password=None):
         self.deadline, self.once, self.role = deadline, Once(), metadata
+        self.fingerprint_key, self.keystore_password = fingerprint_key, keystore_password
 
     def server(self):
         return self.once.get("server", find_server)
@@ -103,7 +107,12 @@ class Program(object):
             return {"clock": time.time()}
         seconds = float(message["deadline"])
         # Ready a little before the controller stops waiting.
-        look = Look(Deadline(max(seconds - 1, seconds * 0.8)), self.metadata)
+        look = Look(
+            Deadline(max(seconds - 1, seconds * 0.8)),
+            self.metadata,
+            message.get("fingerprint_key"),
+            message.get("keystore_password"),
+        )
         if ask == "facts":
             work = {name: lambda name=name: SECTIONS[name](look) for name in message["sections"]}
             done = together(work, look.deadline)
