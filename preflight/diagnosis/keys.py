@@ -73,7 +73,8 @@ def stale_keys(scene: Scene, node: NodeFacts) -> Found | None:
         title="{nodes}: stale static keys in the keystore win over the instance role, and S3 refuses them",
         evidence=(
             f"{node.name}: {members.listed(names)} in {known(node.keystore).path}",
-            f"_verify on {node.name}: {refused[0].refusal}",
+            f"_verify on {refused[0].refused_on or node.name}: {refused[0].refusal}",
+            *((f"{node.name}: the key of {refused[0].refused_on}",) if refused[0].refused_on else ()),
             *((meaning.words,) if meaning else ()),
             _proof(node, refused),
         ),
@@ -112,15 +113,18 @@ def loaded_keys(scene: Scene, node: NodeFacts) -> Found | None:
 
 def waiting_keys(scene: Scene, node: NodeFacts) -> Found | None:
     """Keys on disk that the process has not loaded."""
-    waiting = _others_than_halves(node, keystore.amiss(scene.survey, node), "waiting")
+    found = _others_than_halves(node, keystore.amiss(scene.survey, node), "waiting", "unknown")
+    waiting = [keys for keys in found if keys.may_wait]
     if not waiting:
         return None
     names = [name for keys in waiting for name in keys.settings]
+    sure = any(keys.use == "waiting" for keys in waiting)
     return Found(
-        title="{nodes}: static keys in the keystore that the process has not loaded; "
-        "the next restart or reload puts them in use",
+        title="{nodes}: static keys in the keystore that the process "
+        + ("has not loaded; " if sure else "may not have loaded yet; ")
+        + "the next restart or reload puts them in use",
         evidence=(f"{node.name}: {members.listed(names)}: {keystore.state(waiting[0])}", _proof(node, waiting)),
-        confidence="likely",
+        confidence="likely" if sure else "possible",
         explains=(("KEY-1", node.name), ("RESTART-1", node.name)),
         remedy=remedy.remove_static_keys(scene.survey, node),
     )
@@ -269,7 +273,8 @@ def changed(scene: Scene, node: NodeFacts) -> Found | None:
 
 def keys_present(scene: Scene, node: NodeFacts) -> Found | None:
     """Keys that nobody refused, or whose use nobody can tell."""
-    present = _others_than_halves(node, keystore.amiss(scene.survey, node), "accepted", "unknown", "unused")
+    found = _others_than_halves(node, keystore.amiss(scene.survey, node), "accepted", "unknown", "unused")
+    present = [keys for keys in found if not keys.may_wait]
     if not present:
         return None
     names = [name for keys in present for name in keys.settings]

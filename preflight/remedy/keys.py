@@ -177,7 +177,7 @@ def spares(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
             found = keystore.client_keys(survey, one)
         except CouldNotCheck:
             continue
-        waiting[one.name] = [name for keys in found if keys.use == "waiting" for name in keys.settings]
+        waiting[one.name] = [name for keys in found if keys.may_wait for name in keys.settings]
     own = waiting.pop(node.name, [])
     others = [f"{members.listed(names)} on {name}'s disk" for name, names in waiting.items() if names]
     lines = []

@@ -41,6 +41,7 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True):
     settings: their names; repositories: S3 repositories on AWS that this node signs for with them, None where unknown
     elsewhere: repositories of the client that do not go to AWS and need the same keys
     refusal: S3's sentence where `_verify` shows that S3 refuses this node's key; refused_for: that repository
+    refused_on: the peer whose `_verify` showed it of the same key, None where this node's did
     changed: the file changed after the process started, None where that cannot be told
     idle: why nothing on this node signs with them, None where something may
     intended: the inventory declares that the client is meant to have static keys
@@ -52,10 +53,16 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: tuple[str, ...]
     refusal: str | None
     refused_for: str | None
+    refused_on: str | None
     use: Use
     changed: bool | None
     idle: str | None
     intended: bool
+
+    @property
+    def may_wait(self) -> bool:
+        """On disk and not loaded yet, or nothing tells whether it is."""
+        return self.use == "waiting" or (self.use == "unknown" and self.changed is True)
 
 
 def client_keys(survey: Survey, node: NodeFacts) -> tuple[ClientKeys, ...]:
@@ -96,6 +103,11 @@ def _judge_client(survey: Survey, node: NodeFacts, client: str, settings: tuple[
         idle = "no repository uses the client"
     refusal, refused_for, seen = _seen_by_verify(survey, node, using or ())
     changed = changed_since_start(node)
+    use: Use = "unused" if idle else _use(seen, changed)
+    refused_on = None
+    if use == "unknown" and changed is False and using:
+        refusal, refused_for, refused_on = _refused_elsewhere(survey, node, client, using)
+        use = "refused" if refusal else use
     return ClientKeys(
         client=client,
         settings=settings,
@@ -103,7 +115,8 @@ def _judge_client(survey: Survey, node: NodeFacts, client: str, settings: tuple[
         elsewhere=elsewhere,
         refusal=refusal,
         refused_for=refused_for,
-        use="unused" if idle else _use(seen, changed),
+        refused_on=refused_on,
+        use=use,
         changed=changed,
         idle=idle,
         intended=members.intended(node, client),
@@ -126,6 +139,33 @@ def _use(seen: Seen, changed: bool | None) -> Use:
     if seen == "no credentials" and changed:
         return "waiting"  # with a key loaded, however wrong, the request would have been signed
     return "unknown"
+
+
+def _refused_elsewhere(
+    survey: Survey, node: NodeFacts, client: str, using: tuple[Repository, ...]
+) -> tuple[str | None, str | None, str | None]:
+    """S3's refusal, its repository and a peer's name, where the peer loaded the same key id and S3 does not know it.
+
+    IAM knows a key id or does not, whoever signs with it: this is what is left to say of nodes that `_verify` never
+    tested because the elected master failed first.
+    """
+    setting = f"s3.client.{client}.access_key"
+    mine = fingerprint(node, setting)
+    for peer in members.companions(survey, node) if mine else ():
+        if fingerprint(peer, setting) != mine or changed_since_start(peer) is not False:
+            continue
+        refusal, refused_for, _ = _seen_by_verify(survey, peer, using)
+        if refusal is not None and refusals.unknown_key(refusal):
+            return refusal, refused_for, peer.name
+    return None, None, None
+
+
+def fingerprint(node: NodeFacts, setting: str) -> str | None:
+    """What stands for the access key id under this setting in the node's keystore; None where it was not seen."""
+    file = node.keystore
+    if not isinstance(file, Keystore) or file.access_keys is None or setting not in file.access_keys:
+        return None
+    return file.access_keys[setting].fingerprint
 
 
 def changed_since_start(node: NodeFacts) -> bool | None:
@@ -207,6 +247,8 @@ def state(keys: ClientKeys) -> str:
     """What is known of the keys' use, in words."""
     if keys.use == "refused":
         older = " (the file changed after the process started: the key that S3 refuses may be an older one)"
+        if keys.refused_on is not None:
+            return f"in use now, the same key that S3 refuses on {keys.refused_on} ({keys.refused_for}): {keys.refusal}"
         return f"in use now, refused by S3 ({keys.refused_for}): {keys.refusal}" + (older if keys.changed else "")
     if keys.use == "accepted":
         return "in use now, accepted by S3 today"
@@ -217,7 +259,9 @@ def state(keys: ClientKeys) -> str:
         )
     if keys.idle is not None:
         return f"not in use: {keys.idle}"
-    return "cannot tell whether in use: _verify on this node does not show it"
+    return "cannot tell whether in use: _verify on this node does not show it" + (
+        ", and the file changed after the process started" if keys.changed else ""
+    )
 
 
 def needed_still(node: NodeFacts, keys: ClientKeys) -> str | None:

@@ -155,6 +155,14 @@ def _waiting(survey: Survey, node: NodeFacts) -> list[Reason]:
     except CouldNotCheck:
         return []  # KEY-1 says so; keystore and configuration are asked for above
     broken = {half.client for half in keystores.halves(known(node.keystore).settings)}
+    perhaps = [keys for keys in found if keys.may_wait and keys.use == "unknown" and keys.client not in broken]
+    if perhaps and not any(keys.use == "waiting" for keys in found):
+        names = members.listed([name for keys in perhaps for name in keys.settings])
+        raise CouldNotCheck(
+            f"{names} in the keystore, which changed after the process started: whether the next start is the first to "
+            "load them is not known",
+            "_verify on this node tells (REPO-1)",
+        )
     return [
         Reason(
             kind="waiting keys",

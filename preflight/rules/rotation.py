@@ -53,12 +53,17 @@ def same_keys(survey: Survey, node: NodeFacts) -> Finding | None:
 
 
 def _words(one: Different) -> str:
-    refused = ", which S3 refuses" if one.use == "refused" else ""
-    if not one.reference:
-        names = [name for _, holders in one.others for name in holders]
-        return f"{one.setting} is another {masked(one.key)}{refused} than on {members.listed(names)}"
-    accepted = ", whose key S3 accepts" if one.reference_use == "accepted" else ""
-    return f"{one.setting} is another {masked(one.key)}{refused} than on {members.listed(one.reference)}{accepted}"
+    names = one.reference or tuple(name for _, holders in one.others for name in holders)
+    said = [
+        words
+        for words, true in (
+            ("refuses it", one.use == "refused"),
+            ("accepts theirs", one.reference_use == "accepted"),
+        )
+        if true
+    ]
+    answers = f"; S3 {' and '.join(said)}" if said else ""
+    return f"{one.setting} is another {masked(one.key)} than that of {members.listed(names)}{answers}"
 
 
 def masked(key: AccessKey) -> str:
@@ -157,9 +162,8 @@ def _require_seen(beside: list[NodeFacts]) -> None:
 
 
 def _key(node: NodeFacts, setting: str) -> AccessKey | None:
-    if isinstance(node.keystore, Unknown) or node.keystore.access_keys is None:
-        return None
-    return node.keystore.access_keys.get(setting)
+    file = node.keystore
+    return file.access_keys.get(setting) if isinstance(file, Keystore) and file.access_keys is not None else None
 
 
 def _use(survey: Survey, node: NodeFacts, client: str) -> keystore.Use | None:

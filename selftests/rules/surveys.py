@@ -366,13 +366,15 @@ def stale_keys(survey: Survey, name: str) -> Survey:
 def half_rotated(survey: Survey, name: str) -> Survey:
     """A rotation that did not reach this node: it signs with the old key, every other one with the new."""
     for node in survey.nodes:
-        survey = with_keys(survey, node.name, *STATIC_KEYS, key="old" if node.name == name else "new")
+        if isinstance(node.keystore, Keystore):
+            survey = with_keys(survey, node.name, *STATIC_KEYS, key="old" if node.name == name else "new")
     return verify_fails(survey, name, STALE)
 
 
 def reload_would_arm_another(survey: Survey, name: str) -> Survey:
     """A key only in the memory of this node, and one that waits on its peer's disk."""
-    return stale_on_disk(stale_in_memory(survey, name), _peer(survey, name))
+    survey, peer = stale_in_memory(survey, name), _peer(survey, name)
+    return stale_on_disk(survey, peer) if isinstance(survey.node(peer).keystore, Keystore) else survey
 
 
 def keystore_password(survey: Survey, name: str) -> Survey:

@@ -13,17 +13,17 @@ from preflight.diagnosis import diagnose
 
 
 def test_every_check_passes_on_a_healthy_cluster():
-    """22 checks on 3 nodes: all pass but CLUSTER-2, which counts only with --complete."""
+    """23 checks on 3 nodes: all pass but CLUSTER-2, which counts only with --complete."""
     outcomes = judged(healthy())
 
-    assert Counter(o.outcome for o in outcomes) == {"pass": 63, "not applicable": 3}
+    assert Counter(o.outcome for o in outcomes) == {"pass": 66, "not applicable": 3}
     assert {o.check for o in outcomes if o.outcome == "not applicable"} == {"CLUSTER-2"}
-    assert len(checks()) == 22
+    assert len(checks()) == 23
 
 
 def test_a_complete_healthy_cluster_passes_cluster_2_too():
     """With --complete nothing is left out."""
-    assert Counter(o.outcome for o in judged(healthy(complete=True))) == {"pass": 66}
+    assert Counter(o.outcome for o in judged(healthy(complete=True))) == {"pass": 69}
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -41,20 +41,22 @@ def test_healthy_shapes_are_quiet(name):
 @pytest.mark.parametrize(
     ("name", "passed"),
     [
-        ("three_subnets", 63),
-        ("dedicated_masters", 63),
-        ("coordinating", 56),
-        ("voting_only", 56),
-        ("busy_host", 63),
-        ("elsewhere", 63),
-        ("elsewhere_reloaded", 63),
-        ("tarball", 63),
-        ("only_elsewhere", 45),
-        ("one_of_three", 18),
-        ("no_s3", 36),
-        ("before_regions", 57),
-        ("web_identity", 63),
-        ("container_credentials", 63),
+        ("three_subnets", 66),
+        ("dedicated_masters", 66),
+        ("coordinating", 58),
+        ("voting_only", 58),
+        ("busy_host", 66),
+        ("elsewhere", 66),
+        ("elsewhere_reloaded", 66),
+        ("declared_keys", 66),
+        ("declared_keys_reloaded", 66),
+        ("tarball", 66),
+        ("only_elsewhere", 48),
+        ("one_of_three", 19),
+        ("no_s3", 39),
+        ("before_regions", 60),
+        ("web_identity", 66),
+        ("container_credentials", 66),
     ],
 )
 def test_how_much_of_a_shape_is_really_checked(name, passed):
