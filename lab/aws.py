@@ -21,6 +21,7 @@ from typing import Any
 
 from . import names
 from .aws_front import GLOBAL_REGION, Front
+from .aws_peers import treatment
 from .aws_server import Server
 from .errors import LabError
 from .files import write_secret
@@ -96,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
-    front = Front(_moto(), _bucket_region)
+    front = Front(_moto(), _bucket_region, _caller, lambda peer: treatment(options.state, peer))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.certificate, options.key)
     try:
@@ -160,6 +161,13 @@ def _bucket_region(bucket: str) -> str | None:
     return None if found is None else str(found.region_name)
 
 
+def _caller(key: str) -> str | None:
+    from moto.sts.models import sts_backends
+
+    found = sts_backends[names.ACCOUNT]["aws"].get_assumed_role_from_access_key(key)
+    return None if found is None else str(found.arn)
+
+
 def _enforce(front: Front) -> None:
     from moto import settings
     from moto.core.authorization import ActionAuthenticatorMixin
@@ -192,6 +200,7 @@ def _set_up(endpoint: str) -> dict[str, Any]:
     iam.put_user_policy(UserName="es-snapshots-2019", PolicyName="snapshots", PolicyDocument=json.dumps(NODE_POLICY))
     stale = iam.create_access_key(UserName="es-snapshots-2019")["AccessKey"]
     iam.delete_access_key(UserName="es-snapshots-2019", AccessKeyId=stale["AccessKeyId"])
+    current = iam.create_access_key(UserName="es-snapshots-2019")["AccessKey"]
 
     iam.create_user(UserName="lab-admin")
     iam.put_user_policy(UserName="lab-admin", PolicyName="all", PolicyDocument=json.dumps(_ALLOW_ALL))
@@ -207,6 +216,7 @@ def _set_up(endpoint: str) -> dict[str, Any]:
         "bucket": names.BUCKET,
         "role": names.ROLE,
         "stale_key": _key(stale),
+        "current_key": _key(current),
         "admin_key": _key(admin),
     }
 

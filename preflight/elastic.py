@@ -244,7 +244,8 @@ class Api:
         except ConnectionTimeout:
             return Unknown(
                 reason=f"_verify of {repository} gave no answer within {timeout:g} s",
-                remedy="give it longer with --verify-timeout, and look at the nodes' paths to S3 (PATH-1)",
+                remedy="give it longer with --verify-timeout (and all of them with --verify-budget), "
+                "and look at the nodes' paths to S3 (PATH-1)",
             )
         except TransportError as error:
             return _refusal(error).unknown()

@@ -480,7 +480,7 @@ def test_a_cancelled_verify_is_unknown(place):
     began = time.monotonic()
     found = place.run(cancelled=cancelled_when(lambda: verify_calls(place)))
     assert time.monotonic() - began < 4
-    assert found.clusters[0].verifications == Unknown(reason="_verify was not finished")
+    assert found.clusters[0].verifications == (Unknown(reason="_verify of s3_backup was not finished"),)
 
 
 class SlowConnections(Connections):

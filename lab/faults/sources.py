@@ -19,6 +19,16 @@ def _append(victim: Node, path: str, text: str) -> None:
     host.execute(victim, ["sh", "-c", command], stdin=text)
 
 
+def _set_aside(victim: Node, path: str) -> None:
+    host.execute(victim, ["cp", "-p", path, f"{path}.aside"])
+
+
+def _put_back(victim: Node, path: str) -> None:
+    """The very file, its time too: a change since the start is a finding of its own."""
+    command = f"rm -f {path}.before-preflight-*; if [ -e {path}.aside ]; then mv {path}.aside {path}; fi"
+    host.execute(victim, ["sh", "-c", command])
+
+
 def _drop_lines(victim: Node, path: str, pattern: str) -> None:
     """Take lines out of a file, commented out by the printed fix or not, with the copy that the fix has left."""
     command = f"sed -i -E '/^#*({pattern})/d' {path}; rm -f {path}.before-preflight-*"
@@ -33,6 +43,15 @@ def _write_key_variables(lab: Lab, victim: Node) -> None:
 
 def _remove_key_variables(lab: Lab, victim: Node) -> None:
     _drop_lines(victim, DEFAULT_FILE, "AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY)=")
+
+
+def _leave_key_variables(lab: Lab, victim: Node) -> None:
+    _set_aside(victim, DEFAULT_FILE)
+    _write_key_variables(lab, victim)
+
+
+def _take_key_variables(lab: Lab, victim: Node) -> None:
+    _put_back(victim, DEFAULT_FILE)
 
 
 def _load_key_variables(lab: Lab, victim: Node) -> None:
@@ -60,15 +79,12 @@ def _unload_key_options(lab: Lab, victim: Node) -> None:
 def _write_bare_keys(lab: Lab, victim: Node) -> None:
     pair = cloud.stale_key()
     # Not restarted: the lab's plugin does not register the two, as the real module does.
-    host.execute(victim, ["cp", "-p", YML, f"{YML}.aside"])
+    _set_aside(victim, YML)
     _append(victim, YML, f"access_key: {pair['access_key']}\nsecret_key: {pair['secret_key']}\n")
 
 
 def _remove_bare_keys(lab: Lab, victim: Node) -> None:
-    # The very file, its time too: a change since the start is a finding of its own.
-    host.execute(
-        victim, ["sh", "-c", f"rm -f {YML}.before-preflight-*; if [ -e {YML}.aside ]; then mv {YML}.aside {YML}; fi"]
-    )
+    _put_back(victim, YML)
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -98,10 +114,14 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "default-file-keys": Fault(
         "a deleted access key in /etc/default/elasticsearch, not loaded yet",
-        _write_key_variables,
-        _remove_key_variables,
-        Expected("static-keys-on-disk", {("SRC-1", "victim"): "fail"}),
-        on_sdk_v1=Expected("static-keys-ignored", {("SRC-2", "victim"): "warning"}),
+        _leave_key_variables,
+        _take_key_variables,
+        Expected("static-keys-on-disk", {("SRC-1", "victim"): "fail", ("RESTART-1", "victim"): "fail"}),
+        on_sdk_v1=Expected(
+            "static-keys-ignored",
+            {("SRC-2", "victim"): "warning", ("RESTART-1", "victim"): "warning"},
+            besides=("changed-since-start",),
+        ),
     ),
     "yml-bare-keys": Fault(
         "access_key and secret_key at the top of the node's elasticsearch.yml, where nothing reads them",

@@ -12,7 +12,7 @@ from .. import remedy
 from ..facts import CouldNotCheck, Imds, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, role, routes
-from . import keys, outside, ports
+from . import bucket, keys, outside, ports
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -44,11 +44,13 @@ def _down(scene: Scene, node: NodeFacts) -> Found | None:
 def _problems(scene: Scene, node: NodeFacts) -> tuple[str, ...]:
     """What is wrong with the node's TCP paths to buckets. Raises CouldNotCheck."""
     proxied = routes.proxied_repositories(scene.survey, node)
-    found = []
-    for bucket in known(node.buckets):
-        if bucket.repository not in proxied and bucket.tcp not in (None, "open"):
-            found.append(f"{node.name}: {path.problem(bucket)}")
-    return tuple(found)
+    return tuple(
+        f"{node.name}: {path.problem(way)}"
+        for way in known(node.buckets)
+        if way.repository not in proxied
+        and way.tcp not in (None, "open")
+        and path.misnamed(scene.survey, node, way) is None
+    )
 
 
 def _own_route(scene: Scene, node: NodeFacts) -> Found | None:
@@ -96,9 +98,9 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
 
 
 def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
-    """What else keeps a node from a bucket: its name, its certificate, or routes with nothing to compare them with."""
+    """What else keeps a node from a bucket: its certificate, or routes with nothing to compare them with."""
     finding = path.reaches_buckets(scene.survey, node)
-    if finding is None:
+    if finding is None or bucket.wrong_name(scene, node) is not None:
         return None
     if _problems(scene, node):
         try:
@@ -174,9 +176,11 @@ NODES_FIRST = (
 """Nothing else about such a node can be known before these are mended. Ports come next (ports.blocked)."""
 
 ROWS = (
+    Row(id="dns-wrong", ask=bucket.wrong_name),
     Row(id="route-own", ask=_own_route),
     Row(id="route-upstream", ask=_upstream),
     Row(id="bucket-not-reached", ask=_not_reached),
+    Row(id="clock-skew", ask=bucket.wrong_clock),
     Row(id="no-instance-role", ask=_no_role),
     Row(id="keystore-password", ask=keys.protected),
     Row(id="keystore-file", ask=keys.keystore_file),
@@ -247,6 +251,7 @@ def _merged(scene: Scene, id: str, group: dict[str, Found]) -> Cause:
         confidence=first.confidence,
         explains=scene.troubled(pair for found in group.values() for pair in found.explains),
         remedy=mend,
+        remedies=tuple(found.remedy for found in group.values()),
     )
 
 
@@ -276,6 +281,7 @@ def _findings_themselves(scene: Scene, explained: set[Pair]) -> list[Cause]:
                 confidence="certain",
                 explains=scene.troubled(pairs),
                 remedy=first.remedy or Remedy(),
+                remedies=tuple((scene.outcome(check, node) or first).remedy or Remedy() for node in nodes),
             )
         )
     return causes

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from .base import Fact, Unknown
 
 
@@ -151,12 +153,14 @@ class Source(Fact, frozen=True, kw_only=True):
 class Sources(Fact, frozen=True, kw_only=True):
     """What the files that feed Elasticsearch's start say of credentials and region. source: probe section `sources`.
 
-    files: those that were read, in the order they are; found: lines with AWS_* variables, -Daws.*, -Dcom.amazonaws.*,
-    -Des.allow_insecure_settings=true and ES_KEYSTORE_PASSPHRASE_FILE. elasticsearch.yml is in Config
+    files: those that were read, in the order they are; modified: when each of them was last changed
+    found: lines with AWS_* variables, -Daws.*, -Dcom.amazonaws.*, -Des.allow_insecure_settings=true and
+    ES_KEYSTORE_PASSPHRASE_FILE. elasticsearch.yml is in Config
     """
 
     files: tuple[str, ...]
     found: tuple[Source, ...]
+    modified: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class RoleCredentials(Fact, frozen=True, kw_only=True):
@@ -285,7 +289,9 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     host, port: the bucket's endpoint; dns, tcp: outcome, None where not reached; addresses: what the name resolved to
     tls: "ok" or the verification error; head_status and bucket_region: of the unsigned HEAD
     clock_offset: node minus S3's Date header, seconds
-    signed_list: Unknown where it was not tried (no role, not AWS, path down: the reason says which)
+    signed_list: Unknown where it was not tried (no role, not AWS, path down: the reason says which); its time is S3's
+    hosts_lines: lines of /etc/hosts that gave the name its addresses; resolver: what DNS alone gives it, asked only
+    where such a line does, None where not asked or without an answer
     """
 
     repository: str
@@ -300,3 +306,5 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     bucket_region: str | None
     clock_offset: float | None
     signed_list: SignedList | Unknown
+    hosts_lines: tuple[int, ...] = ()
+    resolver: tuple[str, ...] | None = None

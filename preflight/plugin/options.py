@@ -28,6 +28,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     connect_timeout: float = 5.0
     command_timeout: float = 30.0
     verify_timeout: float = 180.0
+    verify_budget: float = 600.0
     insecure_host_keys: bool = False
     reference: str | None = None
     complete: bool = False
@@ -51,12 +52,13 @@ def add(parser: pytest.Parser) -> None:
         help="nodes and groups in Ansible's YAML layout, for names in --hosts (default: none)",
     )
     for name, default, what in (
-        ("connect", 5.0, "until a node answers and its SSH login is done"),
-        ("command", 30.0, "for each answer of a node and of Elasticsearch"),
-        ("verify", 180.0, "for _verify of one repository"),
+        ("connect-timeout", 5.0, "until a node answers and its SSH login is done"),
+        ("command-timeout", 30.0, "for each answer of a node and of Elasticsearch"),
+        ("verify-timeout", 180.0, "for _verify of one repository"),
+        ("verify-budget", 600.0, "for _verify of all repositories together, those last that are known to fail"),
     ):
         option(
-            f"--{name}-timeout",
+            f"--{name}",
             metavar="SECONDS",
             type=float,
             default=default,
@@ -130,6 +132,7 @@ def read(config: pytest.Config) -> Choices:
         connect_timeout=_seconds(option.connect_timeout, "--connect-timeout"),
         command_timeout=_seconds(option.command_timeout, "--command-timeout"),
         verify_timeout=_seconds(option.verify_timeout, "--verify-timeout"),
+        verify_budget=_seconds(option.verify_budget, "--verify-budget"),
         insecure_host_keys=option.insecure_host_keys,
         reference=option.reference,
         complete=option.complete,

@@ -91,6 +91,7 @@ def gather(run: Run, wanted: frozenset[str]) -> None:
             connect_timeout=choices.connect_timeout,
             command_timeout=choices.command_timeout,
             verify_timeout=choices.verify_timeout,
+            verify_budget=choices.verify_budget,
             insecure_host_keys=choices.insecure_host_keys,
             reference=choices.reference,
             complete=choices.complete,

@@ -5,10 +5,12 @@ the node is typed on the node; one for the controller on the machine that runs t
 """
 
 from .asking import ask, restart
-from .keys import discovery_keys, forget_loaded_keys, prove_role, remove_static_keys
+from .bucket import reach_bucket, set_clock
+from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
-from .network import look_at, open_ports, own_route, reach_bucket, upstream_route
+from .network import look_at, open_ports, own_route, upstream_route
 from .process import join, reach_host, start_elasticsearch
+from .refusal import prove_role
 from .region import drop_removed_settings, set_region
 from .restart import come_back
 from .role import give_role, one_role
@@ -39,6 +41,7 @@ __all__ = [
     "remove_outside_keys",
     "remove_static_keys",
     "restart",
+    "set_clock",
     "set_region",
     "start_elasticsearch",
     "upstream_route",

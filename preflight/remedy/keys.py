@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from ..facts import CouldNotCheck, Install, Keystore, NodeFacts, Survey, View
-from ..judgement import Command, Remedy
+from ..facts import Install, Keystore, NodeFacts, Survey, View
+from ..judgement import Command, Remedy, Step
 from ..rules import keystore, members, role
+from . import steps
 from .asking import ask, refused_certificate, restart_does_too, restarting, stamp, waits
+from .refusal import not_yet, role_not_proven
 from .region import drop_removed_settings
 
 ASKS = "the tool asks for each value; the keystore gives none back, so it must come from where the keys are kept"
@@ -40,14 +42,7 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         )
     why = next((w for w in (keystore.needed_still(node, keys) for keys in found) if w), None)
     if why is not None:
-        return Remedy(
-            caution=f"do not remove yet: {why}",
-            commands=prove_role(survey, node),
-            advice=(
-                "without a role the node has nothing else to sign with, and every one of its snapshots fails",
-                "the command that removes the keys is printed here once S3 accepts the role from this node",
-            ),
-        )
+        return not_yet(survey, node, why)
     settings = [name for keys in found for name in keys.settings]
     repositories = sorted({r.name for keys in found for r in keys.repositories or ()})
     commands = [*_remove(survey, node, settings)]
@@ -75,7 +70,7 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         commands.extend(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories)
         advice[:0] = (
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
-            *spares(survey, node),
+            *steps.spares(survey, node),
             *refused_certificate(node),
         )
     else:
@@ -88,7 +83,58 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
             "the process keeps the keys it has loaded until it is restarted or told to reload"
             + (f". Do not restart it yet: {why}" if why else ""),
         )
-    return Remedy(commands=tuple(commands), advice=(*advice, *container(node)))
+    return Remedy(
+        commands=tuple(commands), advice=(*advice, *container(node)), steps=_steps(survey, node, found, settings)
+    )
+
+
+def _steps(
+    survey: Survey, node: NodeFacts, found: Sequence[keystore.ClientKeys], settings: Sequence[str]
+) -> tuple[Step, ...]:
+    """The incident's order, the copy's deletion last: until then everything can be undone."""
+    signs = {r.name: r for keys in found for r in keys.repositories or ()}
+    path, copy = shlex.quote(keystore_path(node)), shlex.quote(backup(survey, node))
+    owned = f"{as_root(node)}stat -c '%a %U:%G' {path} {copy} | sort -u | awk '{{ print }} END {{ exit NR != 1 }}'"
+    loaded: tuple[Step, ...] = ()
+    if signs and steps.can_ask(survey, node):
+        loaded = (steps.reload(survey, node),)
+    elif signs:
+        loaded = (steps.restart_one(survey, node, "this run had no login for Elasticsearch, so a reload has none"),)
+    undo = Command(where=node.name, text=f"{as_root(node)}cp -p {copy} {path}")
+    return (
+        Step(
+            phase="prepare",
+            title="Copy the keystore aside, with its owner and mode",
+            commands=(Command(where=node.name, text=f"{as_root(node)}cp -p -n {path} {copy}"),),
+            notes=("a secret key cannot be read back from IAM: this copy is the only way back",),
+        ),
+        steps.role_proven(node, tuple(signs.values())),
+        Step(
+            phase="change",
+            title="Remove every static setting of the client in one call",
+            commands=(tool(node, "remove", settings), Command(where=node.name, text=owned)),
+            notes=(
+                "in one call: with half a pair left a reload is refused and the next start ends",
+                "the second command compares owner and mode with the copy's, and one line is right. After two, give "
+                "them back (chown and chmod with --reference=COPY), or the next start cannot read the keystore",
+            ),
+        ),
+        *loaded,
+        *steps.verify(survey, node, sorted(signs)),
+        steps.sources(),
+        Step(
+            phase="undo",
+            title="Only where something went wrong: put the copy back",
+            commands=(undo, *(command for step in loaded for command in step.commands)),
+            notes=("that puts the old keys in use again",) if loaded else (),
+        ),
+        Step(
+            phase="cleanup",
+            title="Last of all, delete the copy, which holds the keys",
+            commands=(Command(where=node.name, text=f"{as_root(node)}rm {copy}"),),
+            notes=("not before a snapshot has succeeded: after this nothing can be undone",),
+        ),
+    )
 
 
 def _remove(survey: Survey, node: NodeFacts, settings: list[str]) -> tuple[Command, ...]:
@@ -138,20 +184,25 @@ def container(node: NodeFacts) -> tuple[str, ...]:
 
 def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
     """Make the process drop a key that its keystore no longer holds."""
-    why = role.unproven(node, role.repositories(survey, node))
+    signs = role.repositories(survey, node)
+    why = role_not_proven(node, signs)
     if why is not None:
-        return Remedy(
-            caution=f"do not reload or restart yet: role not proven on {node.name}: {why}",
-            commands=prove_role(survey, node),
-        )
+        return not_yet(survey, node, why, what="reload or restart", later=None)
     if not isinstance(node.view, View) or survey.options.elasticsearch_login is None:
         why = waits(node)
         if why is not None:
             return Remedy(caution=why, commands=drop_removed_settings(survey, node).commands)
         typed, told = restarting(node)
-        return Remedy(commands=typed, advice=told)
+        return Remedy(
+            commands=typed,
+            advice=told,
+            steps=(
+                steps.role_proven(node, signs),
+                steps.restart_one(survey, node, "this run had no login for Elasticsearch, so a reload has none"),
+            ),
+        )
     reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
-    repositories = sorted(r.name for r in role.repositories(survey, node))
+    repositories = sorted(r.name for r in signs)
     return Remedy(
         commands=(
             ask(survey, node, reload),
@@ -159,46 +210,15 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
         ),
         advice=(
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
-            *spares(survey, node),
+            *steps.spares(survey, node),
             *refused_certificate(node),
             "registering the repository again does not: the process reads its keystore at start and reload only",
         ),
-    )
-
-
-def spares(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
-    """What a reload of every node would put in use elsewhere, as a reason to leave the node's id in the path.
-
-    Also what the node's own reload puts in use besides.
-    """
-    waiting: dict[str, list[str]] = {}
-    for one in (node, *members.companions(survey, node)):
-        try:
-            found = keystore.client_keys(survey, one)
-        except CouldNotCheck:
-            continue
-        waiting[one.name] = [name for keys in found if keys.may_wait for name in keys.settings]
-    own = waiting.pop(node.name, [])
-    others = [f"{members.listed(names)} on {name}'s disk" for name, names in waiting.items() if names]
-    lines = []
-    if own:
-        lines.append(f"this reload also puts in use what waits on this node's disk: {members.listed(own)}")
-    if others:
-        lines.append(
-            f"keep the node's id in the path: a reload of the whole cluster also puts in use {members.listed(others)}"
-        )
-    return tuple(lines)
-
-
-def prove_role(survey: Survey, node: NodeFacts) -> tuple[Command, ...]:
-    """What shows which role the node has, without printing a credential."""
-    base = "http://169.254.169.254/latest"
-    curl = "curl -sS -m 5 --noproxy '*'"
-    token = f"$({curl} -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {base}/api/token)"
-    return (
-        Command(
-            where=node.name,
-            text=f'{curl} -H "X-aws-ec2-metadata-token: {token}" {base}/meta-data/iam/security-credentials/',
+        steps=(
+            steps.role_proven(node, signs),
+            steps.reload(survey, node),
+            *steps.verify(survey, node, repositories),
+            steps.sources(),
         ),
     )
 

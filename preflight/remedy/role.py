@@ -8,7 +8,7 @@ from ..facts import Imds, NodeFacts, Survey
 from ..judgement import Command, Remedy
 from ..rules import members
 from .asking import AFTERWARDS, CONTROLLER, instance
-from .keys import prove_role
+from .refusal import prove_role
 
 
 def give_role(survey: Survey, node: NodeFacts) -> Remedy:

@@ -8,8 +8,9 @@ from urllib.parse import quote
 from ..facts import Keystore, NodeFacts, Survey, View
 from ..judgement import Command, Remedy
 from ..rules import keystore, members, rotation
+from . import steps
 from .asking import AFTERWARDS, ask, refused_certificate
-from .keys import ASKS, as_root, backup, container, remove_static_keys, set_aside, spares, tool
+from .keys import ASKS, as_root, backup, container, remove_static_keys, set_aside, tool
 
 
 def match_keys(survey: Survey, node: NodeFacts) -> Remedy:
@@ -35,6 +36,7 @@ def match_keys(survey: Survey, node: NodeFacts) -> Remedy:
                 *mend.advice,
                 "the same check's peers hold a static key as well: KEY-1 there says what becomes of it",
             ),
+            steps=mend.steps,
         )
     source = members.listed(sorted({name for one in found for name in one.reference}))
     return replace_keys(
@@ -70,7 +72,7 @@ def replace_keys(survey: Survey, node: NodeFacts, settings: list[str], *, cautio
         commands.append(ask(survey, node, f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"))
         advice += [
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer",
-            *spares(survey, node),
+            *steps.spares(survey, node),
             *refused_certificate(node),
         ]
     else:

@@ -119,7 +119,7 @@ def test_no_canary_gets_out(project, args):
     result = project.run(*args, apart=True)
     assert result.ret == 1
     files = {path.name: path.read_text() for path in project.report.iterdir()}
-    assert set(files) == {"report.html", "junit.xml", "facts.json", "results.jsonl"}
+    assert set(files) == {"report.html", "runbook.md", "junit.xml", "facts.json", "results.jsonl"}
     attached = re.findall(r"base64,([A-Za-z0-9+/=]{40,})", files["report.html"])
     files["attachments"] = "".join(base64.b64decode(text).decode() for text in attached)
     assert "AKIA****" in files["attachments"]

@@ -202,6 +202,10 @@ def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
         sources=Sources(
             files=("/etc/elasticsearch/jvm.options", "/etc/default/elasticsearch"),
             found=(),
+            modified={
+                "/etc/elasticsearch/jvm.options": STARTED - 9 * 86_400,
+                "/etc/default/elasticsearch": STARTED - 2 * 86_400,
+            },
         ),
         imds=Imds(
             outcome="answered",
@@ -515,6 +519,24 @@ def route_upstream(survey: Survey, name: str) -> Survey:
     return s3_cut_off(survey, name)
 
 
+def dns_wrong(survey: Survey, name: str) -> Survey:
+    """A line of /etc/hosts gives the bucket's name an address where nobody is; DNS has the right one."""
+    survey = s3_cut_off(survey, name)
+    found = survey.node(name)
+    assert not isinstance(found.buckets, Unknown) and not isinstance(found.paths, Unknown)
+    wrong = "198.18.1.99"
+    buckets = tuple(replace(b, addresses=(wrong,), hosts_lines=(4,), resolver=(S3_ADDRESS,)) for b in found.buckets)
+    paths = tuple(replace(p, target=wrong) if p.purpose.startswith("s3:") else p for p in found.paths)
+    return with_node(survey, name, buckets=buckets, paths=paths)
+
+
+def clock_skew(survey: Survey, name: str, seconds: float = -1200.0) -> Survey:
+    """S3's answers to this node are of another time than its own; the SDK signs again and gets through."""
+    found = survey.node(name)
+    assert not isinstance(found.buckets, Unknown)
+    return with_node(survey, name, buckets=tuple(replace(b, clock_offset=seconds) for b in found.buckets))
+
+
 def route_own(survey: Survey, name: str, gateway: str = "198.18.0.254") -> Survey:
     """The node's own default route differs and S3 is cut off."""
     found = survey.node(name)
@@ -585,7 +607,7 @@ def written(survey: Survey, name: str, *lines: Source) -> Survey:
     found = survey.node(name).sources
     assert isinstance(found, Sources)
     files = tuple(dict.fromkeys((*found.files, *(line.path for line in lines))))
-    return with_node(survey, name, sources=Sources(files=files, found=(*found.found, *lines)))
+    return with_node(survey, name, sources=replace(found, files=files, found=(*found.found, *lines)))
 
 
 def started_with(survey: Survey, name: str, *, variables: Iterable[str] = (), options: Iterable[str] = ()) -> Survey:
@@ -650,6 +672,8 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "port-dropped": port_dropped,
     "route-drift": route_own,
     "route-drift-upstream": route_upstream,
+    "dns-wrong": dns_wrong,
+    "clock-skew": clock_skew,
     "env-keys": env_keys,
     "jvm-option-keys": jvm_option_keys,
     "default-file-keys": default_file_keys,

@@ -116,7 +116,12 @@ def test_access_denied_is_not_taken_for_a_stale_key():
 
 
 @pytest.mark.parametrize(
-    "section", [s for s in NodeFacts.__struct_fields__ if s not in ("name", "host", "ssh", "login", "process")]
+    "section",
+    [
+        s
+        for s in NodeFacts.__struct_fields__
+        if s not in ("name", "host", "ssh", "login", "process", "static_key_clients")
+    ],
 )
 def test_an_unknown_section_makes_no_cause(section):
     """Undecided is not false and not true: no row fires on what nobody saw, and nothing becomes red."""
@@ -153,7 +158,9 @@ def test_a_port_failure_towards_a_dead_host_is_the_hosts():
     survey = port_fails(port_fails(healthy(), "es-1", "es-3", "timeout"), "es-2", "es-3", "timeout")
     why = Unknown(reason="no answer")
     blocked = replace(why, blocked=True)
-    sections = dict.fromkeys((s for s in NodeFacts.__struct_fields__ if s not in ("name", "host", "login")), blocked)
+    sections = dict.fromkeys(
+        (s for s in NodeFacts.__struct_fields__ if s not in ("name", "host", "login", "static_key_clients")), blocked
+    )
     survey = with_node(survey, "es-3", login=why, **sections)
     (cause,) = causes(survey)
 

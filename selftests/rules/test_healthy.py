@@ -13,17 +13,16 @@ from preflight.diagnosis import diagnose
 
 
 def test_every_check_passes_on_a_healthy_cluster():
-    """23 checks on 3 nodes: all pass but CLUSTER-2, which counts only with --complete."""
+    """On 3 nodes: all pass but CLUSTER-2, which counts only with --complete."""
     outcomes = judged(healthy())
 
-    assert Counter(o.outcome for o in outcomes) == {"pass": 66, "not applicable": 3}
+    assert Counter(o.outcome for o in outcomes) == {"pass": 3 * (len(checks()) - 1), "not applicable": 3}
     assert {o.check for o in outcomes if o.outcome == "not applicable"} == {"CLUSTER-2"}
-    assert len(checks()) == 23
 
 
 def test_a_complete_healthy_cluster_passes_cluster_2_too():
     """With --complete nothing is left out."""
-    assert Counter(o.outcome for o in judged(healthy(complete=True))) == {"pass": 69}
+    assert Counter(o.outcome for o in judged(healthy(complete=True))) == {"pass": 3 * len(checks())}
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -39,31 +38,31 @@ def test_healthy_shapes_are_quiet(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "passed"),
+    ("name", "beside"),
     [
-        ("three_subnets", 66),
-        ("dedicated_masters", 66),
-        ("coordinating", 58),
-        ("voting_only", 58),
-        ("busy_host", 66),
-        ("elsewhere", 66),
-        ("elsewhere_reloaded", 66),
-        ("declared_keys", 66),
-        ("declared_keys_reloaded", 66),
-        ("tarball", 66),
-        ("only_elsewhere", 48),
-        ("one_of_three", 19),
-        ("no_s3", 39),
-        ("before_regions", 60),
-        ("web_identity", 66),
-        ("container_credentials", 66),
+        ("three_subnets", 3),
+        ("dedicated_masters", 3),
+        ("coordinating", 12),
+        ("voting_only", 12),
+        ("busy_host", 3),
+        ("elsewhere", 3),
+        ("elsewhere_reloaded", 3),
+        ("declared_keys", 3),
+        ("declared_keys_reloaded", 3),
+        ("tarball", 3),
+        ("only_elsewhere", 21),
+        ("one_of_three", 4),
+        ("no_s3", 33),
+        ("before_regions", 9),
+        ("web_identity", 3),
+        ("container_credentials", 3),
     ],
 )
-def test_how_much_of_a_shape_is_really_checked(name, passed):
+def test_how_much_of_a_shape_is_really_checked(name, beside):
     """Quiet must not mean blind: not applicable only where there is nothing to check."""
     outcomes = judged(SHAPES[name](healthy()))
 
-    assert sum(1 for o in outcomes if o.outcome == "pass") == passed
+    assert sum(1 for o in outcomes if o.outcome != "pass") == beside
 
 
 def test_read_only_leaves_snapshots_unproven():

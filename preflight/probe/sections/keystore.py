@@ -59,7 +59,7 @@ def keystore(look):
         opened = Opened(read_octets(place["root"] + path), look.keystore_password)
         value["format"], value["settings"], value["read_by"] = opened.format, sorted(opened.held), "file"
         value["protected"] = opened.protected
-        value["access_keys"] = told(opened.held, look.fingerprint_key)
+        value["access_keys"] = fingerprints(opened.held, look.fingerprint_key)
     except FileNotFoundError:
         raise Unseen("%s was replaced while it was looked at" % path, "run again")
     except Doubt as doubt:
@@ -231,7 +231,7 @@ def body_settings(plain, version):
     return held
 
 
-def told(held, key):
+def fingerprints(held, key):
     """Access key setting -> what may be told of its value. None without a key for the run: then nothing may."""
     import hashlib
     import hmac

@@ -48,7 +48,7 @@ class Reading(object):
     """The files as they are read, each once."""
 
     def __init__(self):
-        self.files, self.found, self.unset = [], [], set()
+        self.files, self.found, self.unset, self.modified = [], [], set(), {}
 
     def value(self):
         kept = [
@@ -56,17 +56,19 @@ class Reading(object):
             for entry in self.found
             if entry["kind"] == "jvm-options" or (entry["through"] or entry["name"]) not in self.unset
         ]
-        return {"files": self.files, "found": kept}
+        return {"files": self.files, "found": kept, "modified": self.modified}
 
     def text(self, root, path):
         """Its content, None where there is none or it was read before. Raises Unseen where it may not be read."""
-        if path in self.files or status_of(root + path) is None or os.path.isdir(root + path):
+        state = status_of(root + path)
+        if path in self.files or state is None or os.path.isdir(root + path):
             return None
         try:
             content = read_text(root + path)
         except FileNotFoundError:
             return None
         self.files.append(path)
+        self.modified[path] = state.st_mtime
         return content
 
     def keep(self, kind, path, line, name, value, through=None):
