@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     connections: the run's logins, shared with a user's own tests; environ: where the Elasticsearch login is looked up
     fingerprints: the run's own key
+    aws: ask AWS's control plane too, with the credentials of aws_profile (None: as every AWS tool finds them)
     """
 
     connections: Connections
@@ -58,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     es_ca: Path | None = None
     keystore_password_file: Path | None = None
     fingerprints: RunKey = msgspec.field(default_factory=RunKey)
+    aws: bool = False
+    aws_profile: str | None = None
     environ: Mapping[str, str] = msgspec.field(default_factory=lambda: os.environ)
 
 
@@ -70,6 +73,7 @@ class Wanted(msgspec.Struct, frozen=True):
     dials: bool
     paths: bool
     buckets: bool
+    aws: bool
 
     @classmethod
     def of(cls, needs: frozenset[str]) -> Wanted:
@@ -78,7 +82,7 @@ class Wanted(msgspec.Struct, frozen=True):
         sections = {"system", "install", "process"} | (needs & set(SECTIONS))
         if cluster:
             sections |= {"config", "routing"}
-        if "buckets" in needs:
+        if needs & {"buckets", "aws"}:
             sections.add("imds")
         return cls(
             sections=tuple(sorted(sections)),
@@ -87,4 +91,5 @@ class Wanted(msgspec.Struct, frozen=True):
             dials="dials" in needs,
             paths="paths" in needs,
             buckets="buckets" in needs,
+            aws="aws" in needs,
         )

@@ -11,6 +11,9 @@ from .fault import STOPS_AT_MASTER, Expected, Fault, peer_of, restart
 
 STALE_SETTINGS = ("s3.client.default.access_key", "s3.client.default.secret_key")
 SESSION_TOKEN = "s3.client.default.session_token"  # noqa: S105 - a setting's name
+HEALTHY = "/root/keystore.healthy"
+"""Where a fault keeps the keystore as it was: nothing of the suite looks there."""
+
 ASIDE = f"{elasticsearch.KEYSTORE_FILE}.aside"
 PASSWORD = "a keystore's own password"  # noqa: S105 - the lab's, and no secret
 
@@ -27,32 +30,26 @@ def add(victim: Node, *settings: str, pair: Mapping[str, str] | None = None) -> 
         SESSION_TOKEN: "a token that belongs to no key",
     }
     lines = "".join(f"{values[setting]}\n" for setting in settings)
+    host.execute(victim, ["sh", "-c", f"[ -e {HEALTHY} ] || cp -p {elasticsearch.KEYSTORE_FILE} {HEALTHY}"])
     host.execute(victim, [elasticsearch.KEYSTORE, "add", "--stdin", "--force", *settings], stdin=lines)
 
 
-def remove(victim: Node) -> None:
-    """Take every static setting out of the file, and what a printed fix copied aside."""
-    present = host.execute(victim, [elasticsearch.KEYSTORE, "list"]).split()
-    left = [setting for setting in (*STALE_SETTINGS, SESSION_TOKEN) if setting in present]
-    if left:
-        # A person who followed the printed fix has removed them already.
-        host.execute(victim, [elasticsearch.KEYSTORE, "remove", *left])
-    host.execute(victim, ["sh", "-c", f"rm -f {elasticsearch.KEYSTORE_FILE}.before-preflight-*"])
+def _restore(victim: Node) -> None:
+    """Put the file back as it was before the fault, whatever was added or mended since; nothing is loaded by that."""
+    file = elasticsearch.KEYSTORE_FILE
+    back = f"if [ -e {HEALTHY} ]; then cp {HEALTHY} {file} && rm {HEALTHY}; fi"
+    host.execute(victim, ["sh", "-c", f"{back}; rm -f {file}.before-preflight-*"])
 
 
-def _put_stale_key(lab: Lab, victim: Node) -> None:
-    add(victim, *STALE_SETTINGS)
-    restart(lab, victim)
-
-
-def _remove_stale_key(lab: Lab, victim: Node) -> None:
-    remove(victim)
-    restart(lab, victim)
+def _reload(victim: Node) -> None:
+    if elasticsearch.is_running(victim):
+        elasticsearch.api(victim, "POST", "_nodes/_local/reload_secure_settings", timeout=60)
 
 
 def _load_and_remove(lab: Lab, victim: Node) -> None:
-    _put_stale_key(lab, victim)
-    remove(victim)
+    _put_pair_on_disk(lab, victim)
+    _reload(victim)
+    _restore(victim)
 
 
 def _put_pair_on_disk(lab: Lab, victim: Node) -> None:
@@ -67,31 +64,27 @@ def _put_token_on_disk(lab: Lab, victim: Node) -> None:
     add(victim, SESSION_TOKEN)
 
 
-def _clear_and_reload(lab: Lab, victim: Node) -> None:
-    remove(victim)
-    if elasticsearch.is_running(victim):
-        elasticsearch.api(victim, "POST", "_nodes/_local/reload_secure_settings", timeout=60)
+def _restore_and_reload(lab: Lab, victim: Node) -> None:
+    _restore(victim)
+    _reload(victim)
 
 
 def _rotate_by_half(lab: Lab, victim: Node) -> None:
-    """Every node but the victim gets the current key; all are restarted, and whoever was elected is so again."""
+    """Every other node gets the current key and is restarted with it; whoever was elected is so again."""
     leader = elasticsearch.master(lab.nodes)
 
     def load(node: Node) -> None:
-        add(node, *STALE_SETTINGS, pair=cloud.stale_key() if node == victim else cloud.current_key())
+        add(node, *STALE_SETTINGS, pair=cloud.current_key())
         restart(lab, node)
 
-    elasticsearch.everywhere(lab.nodes, load)
+    elasticsearch.everywhere([node for node in lab.nodes if node != victim], load)
     elasticsearch.wait_for_members(lab.nodes)
     elasticsearch.make_master(leader, lab.nodes)
+    add(victim, *STALE_SETTINGS)
 
 
-def _take_keys_everywhere(lab: Lab, victim: Node) -> None:
-    def unload(node: Node) -> None:
-        remove(node)
-        restart(lab, node)
-
-    elasticsearch.everywhere(lab.nodes, unload)
+def _restore_everywhere(lab: Lab, victim: Node) -> None:
+    elasticsearch.everywhere(lab.nodes, lambda node: _restore_and_reload(lab, node))
 
 
 def _load_and_arm(lab: Lab, victim: Node) -> None:
@@ -101,7 +94,7 @@ def _load_and_arm(lab: Lab, victim: Node) -> None:
 
 def _disarm_and_reload(lab: Lab, victim: Node) -> None:
     for node in (peer_of(lab, victim), victim):
-        _clear_and_reload(lab, node)
+        _restore_and_reload(lab, node)
 
 
 def _set_password(lab: Lab, victim: Node) -> None:
@@ -131,42 +124,41 @@ def _restore_keystore(lab: Lab, victim: Node) -> None:
 FAULTS: Mapping[str, Fault] = {
     "stale-keystore": Fault(
         "a deleted access key in the node's keystore, loaded",
-        _put_stale_key,
-        _remove_stale_key,
+        _put_pair_on_disk,
+        _restore_and_reload,
         Expected(
             "stale-static-keys", {("KEY-1", "victim"): "fail", ("REPO-1", "victim"): "fail"}, on_master=STOPS_AT_MASTER
         ),
-        restarts=True,
+        restart_to_break=True,
     ),
     "stale-in-memory": Fault(
         "a deleted access key, loaded, then removed from the keystore without a reload",
         _load_and_remove,
-        _clear_and_reload,
+        _restore_and_reload,
         Expected("stale-keys-loaded", {("REPO-1", "victim"): "fail"}, on_master=STOPS_AT_MASTER),
-        restarts=True,
     ),
     "stale-on-disk": Fault(
         "a deleted access key in the node's keystore, not loaded yet",
         _put_pair_on_disk,
-        _clear_and_reload,
+        _restore_and_reload,
         Expected("static-keys-waiting", {("KEY-1", "victim"): "fail", ("RESTART-1", "victim"): "fail"}),
     ),
     "keystore-half": Fault(
         "an access key without its secret in the node's keystore, not loaded",
         _put_half_on_disk,
-        _clear_and_reload,
+        _restore_and_reload,
         Expected("keystore-half", _HALF),
     ),
     "lone-session-token": Fault(
         "a session token without its key in the node's keystore, not loaded",
         _put_token_on_disk,
-        _clear_and_reload,
+        _restore_and_reload,
         Expected("keystore-half", _HALF),
     ),
     "half-rotated-key": Fault(
         "a deleted access key in the node's keystore, the one that replaced it in every other node's, all loaded",
         _rotate_by_half,
-        _take_keys_everywhere,
+        _restore_everywhere,
         Expected(
             "keys-differ",
             {
@@ -180,7 +172,7 @@ FAULTS: Mapping[str, Fault] = {
             besides=("static-keys-present",),
         ),
         needs_peers=True,
-        restarts=True,
+        restart_to_break=True,
     ),
     "reload-would-arm-other-node": Fault(
         "a deleted access key in the node's memory alone, and on the next node's disk, not loaded there",
@@ -198,7 +190,6 @@ FAULTS: Mapping[str, Fault] = {
             besides=("static-keys-waiting",),
         ),
         needs_peers=True,
-        restarts=True,
     ),
     "keystore-password": Fault(
         "the node's keystore has a password that neither the suite nor the node's service is given",

@@ -1,5 +1,6 @@
 """The one vocabulary: typed, immutable, strict records of everything seen."""
 
+from .aws import Aws
 from .base import CouldNotCheck, Fact, Unknown, known
 from .cluster import Cluster, Member, Repository, S3Client, Verification, VerifyFailure, View
 from .node import (
@@ -29,6 +30,7 @@ __all__ = [
     "FORMAT",
     "AccessKey",
     "Address",
+    "Aws",
     "BucketPath",
     "ChosenPath",
     "Cluster",

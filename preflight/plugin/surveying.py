@@ -99,6 +99,8 @@ def gather(run: Run, wanted: frozenset[str]) -> None:
             es_url=choices.es_url,
             es_ca=choices.es_ca,
             keystore_password_file=choices.keystore_password_file,
+            aws=choices.aws,
+            aws_profile=choices.aws_profile,
         )
         progress = Progress(run.config, len(run.names))
         try:

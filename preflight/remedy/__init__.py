@@ -5,6 +5,7 @@ the node is typed on the node; one for the controller on the machine that runs t
 """
 
 from .asking import ask, restart
+from .aws import lead_to_s3, let_through, open_pairs
 from .bucket import reach_bucket, set_clock
 from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
@@ -13,11 +14,12 @@ from .process import join, reach_host, start_elasticsearch
 from .refusal import prove_role
 from .region import drop_removed_settings, set_region
 from .restart import come_back
-from .role import give_role, one_role
+from .role import allow_role, give_role, one_role
 from .rotation import match_keys, mend_keys
 from .sources import remove_idle_keys, remove_outside_keys
 
 __all__ = [
+    "allow_role",
     "ask",
     "come_back",
     "complete_pair",
@@ -26,12 +28,15 @@ __all__ = [
     "forget_loaded_keys",
     "give_role",
     "join",
+    "lead_to_s3",
+    "let_through",
     "look_at",
     "match_clients",
     "match_keys",
     "mend_file",
     "mend_keys",
     "one_role",
+    "open_pairs",
     "open_ports",
     "own_route",
     "prove_role",

@@ -14,7 +14,7 @@ from .imds import Metadata, imds
 from .install import find_place, install
 from .keystore import keystore
 from .paths import paths
-from .process import find_server, process
+from .process import NotTold, find_server, process
 from .relay import Relay
 from .routing import routing
 from .sources import sources
@@ -37,18 +37,20 @@ SECTIONS = {
 class Look(object):
     """What the sections of one answer share, and by when they must be ready.
 
-    fingerprint_key: hex, the run's own, for what is compared without being told; keystore_password: text; or None
+    port, pid: which of several Elasticsearch is meant; fingerprint_key: hex, the run's, for what is compared without
+    being told; keystore_password: text. Each may be None
     """
 
-    def __init__(self, deadline, metadata, fingerprint_key=None, keystore_password=None):
+    def __init__(self, deadline, metadata, port, message):
         self.deadline, self.once, self.role = deadline, Once(), metadata
-        self.fingerprint_key, self.keystore_password = fingerprint_key, keystore_password
+        self.port, self.pid = port, message.get("pid")
+        self.fingerprint_key, self.keystore_password = message.get("fingerprint_key"), message.get("keystore_password")
 
     def server(self):
-        return self.once.get("server", find_server)
+        return self.once.get("server", lambda: find_server(self.port, self.pid))
 
     def place(self):
-        return self.once.get("place", lambda: find_place(self.server()))
+        return self.once.get("place", lambda: find_place(self.server(), self.port))
 
     def metadata(self):
         # Kept from the first question to the second, where it signs.
@@ -56,10 +58,13 @@ class Look(object):
 
 
 class Program(object):
-    """marker: begins every line we write, so that what a login shell says before or between is no answer."""
+    """marker: begins every line we write, so that what a login shell says before or between is no answer.
 
-    def __init__(self, marker, output):
-        self.marker, self.output = marker, output
+    port: one that the Elasticsearch in question listens on, None where it is the host's only one
+    """
+
+    def __init__(self, marker, output, port):
+        self.marker, self.output, self.port = marker, output, port
         self.lock = threading.Lock()
         self.relays = {}
         self.metadata = Once()
@@ -107,15 +112,13 @@ class Program(object):
             return {"clock": time.time()}
         seconds = float(message["deadline"])
         # Ready a little before the controller stops waiting.
-        look = Look(
-            Deadline(max(seconds - 1, seconds * 0.8)),
-            self.metadata,
-            message.get("fingerprint_key"),
-            message.get("keystore_password"),
-        )
+        look = Look(Deadline(max(seconds - 1, seconds * 0.8)), self.metadata, self.port, message)
         if ask == "facts":
             work = {name: lambda name=name: SECTIONS[name](look) for name in message["sections"]}
             done = together(work, look.deadline)
+            for result in done.values():
+                if isinstance(result, NotTold):
+                    return {"not_told": wrapped(result)}
             return {"sections": {name: wrapped(result) for name, result in done.items()}}
         if ask == "paths":
             return paths(message, look)
@@ -143,7 +146,7 @@ def serve():
     # Whatever else writes to standard output from now on is no part of the protocol.
     output = os.dup(1)
     os.dup2(2, 1)
-    program = Program(hello["marker"], output)
+    program = Program(hello["marker"], output, hello["es_port"])
     os.write(output, b"\n")
     version = "%d.%d.%d" % sys.version_info[:3]
     program.send({"protocol": PROTOCOL, "python": version, "user": user_name(os.geteuid()), "pid": os.getpid()})
