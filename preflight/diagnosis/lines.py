@@ -147,8 +147,26 @@ def _verify(survey: Survey, node: NodeFacts) -> str:
         raise
 
 
+def _reload(survey: Survey, node: NodeFacts) -> str:
+    """Whether the process forgets the keys it has by a reload; "" where it is not known to have any."""
+    try:
+        sources.on_aws(survey, node)
+        outside = sources.in_use(survey, node)
+        loaded = {keys.use for keys in keystore.client_keys(survey, node)} & {"refused", "accepted"}
+    except (CouldNotCheck, NotApplicable):
+        return ""
+    if outside:
+        return "reload enough: no"
+    return "reload enough: yes" if loaded or _in_memory(survey, node) else ""
+
+
 def _restart(survey: Survey, node: NodeFacts) -> str:
-    return "would survive a restart: no" if restart.judge(survey, node).reasons else ""
+    found = restart.judge(survey, node)
+    if found.reasons:
+        return "would survive a restart: no"
+    if node.process is None or (found.doubt is not None and found.doubt.reason.startswith(NOT_GATHERED)):
+        return ""
+    return "would survive a restart: " + ("not known" if found.doubt or found.changes else "yes")
 
 
 PARTS: tuple[tuple[str, Callable[[Survey, NodeFacts], str]], ...] = (
@@ -156,9 +174,10 @@ PARTS: tuple[tuple[str, Callable[[Survey, NodeFacts], str]], ...] = (
     ("static keys", _keys),
     ("role", _role),
     ("safe to remove", _safe),
+    ("reload", _reload),
+    ("restart", _restart),
     ("routes", _routes),
     ("path to S3", _path),
     ("_verify", _verify),
-    ("restart", _restart),
 )
 """What a line says, in this order, and what to call it where it is unknown."""

@@ -157,11 +157,23 @@ def tool(node: NodeFacts, verb: str, arguments: Sequence[str] = ()) -> Command:
     # Only the packages' scripts read a file that says where Java is; sudo leaves the variables behind.
     java = install.java_home if install and install.layout == "tar" else None
     variables = f"ES_PATH_CONF={shlex.quote(conf)}" + (f" ES_JAVA_HOME={shlex.quote(java)}" if java else "")
-    return Command(where=node.name, text=f"{as_root(node)}{variables} {words}")
+    env = "env " if _container(node) else ""
+    return Command(where=node.name, text=f"{as_root(node)}{env}{variables} {words}")
+
+
+def _container(node: NodeFacts) -> str | None:
+    contained = isinstance(node.install, Install) and node.install.layout == "docker"
+    return steps.container_of(node) if contained else None
 
 
 def as_root(node: NodeFacts) -> str:
-    """sudo as the keystore's owner: the tool refuses to save a file whose owner would change (exit 78)."""
+    """sudo as the keystore's owner: the tool refuses to save a file whose owner would change (exit 78).
+
+    In a container its own user is that, and a name of the host's would be another's there.
+    """
+    inside = _container(node)
+    if inside:
+        return f"sudo docker exec {inside} "
     owner = node.keystore.owner if isinstance(node.keystore, Keystore) else None
     return "sudo " if owner in (None, "root") else f"sudo -u {shlex.quote(owner)} "
 
@@ -177,12 +189,15 @@ def backup(survey: Survey, node: NodeFacts) -> str:
 
 
 def container(node: NodeFacts) -> tuple[str, ...]:
-    """How to type the node's commands where Elasticsearch runs in a container."""
-    if isinstance(node.install, Install) and node.install.layout == "docker":
-        return (
-            "Elasticsearch runs in a container here: type the node's commands inside it (docker exec), without sudo",
-        )
-    return ()
+    """What differs where Elasticsearch runs in a container."""
+    if not isinstance(node.install, Install) or node.install.layout != "docker":
+        return ()
+    said = (
+        "a keystore that is mounted as a file of its own, or made from a secret at each start (ECK), is changed there"
+    )
+    if _container(node) is None:
+        return ("type the node's commands inside its container (docker exec), without sudo", said)
+    return (f"the commands enter its container by docker exec; {said}",)
 
 
 def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:

@@ -58,8 +58,7 @@ def reload(survey: Survey, node: NodeFacts) -> Step:
         title="Reload the secure settings of that node alone",
         commands=(_reloaded(survey, node),),
         notes=(
-            "HTTP 200 proves nothing: reload_exception in the answer means that the old keys are still in use. "
-            "Stop there: the step that undoes this puts the copy back",
+            "HTTP 200 proves nothing: after reload_exception in the answer the old keys are still in use; stop there",
             f"by its id, never all nodes at once: {_elsewhere(survey, node)}",
             *refused_certificate(node),
         ),
@@ -207,6 +206,12 @@ def container_of(node: NodeFacts) -> str | None:
     if not isinstance(node.process, Process):
         return None
     return f'"$(sudo grep -m1 -oE "[0-9a-f]{{64}}" /proc/{node.process.pid}/cgroup | head -n 1)"'
+
+
+def root(node: NodeFacts) -> str:
+    """What stands before a command that changes a file as root: of the node's, or of its container's."""
+    inside = container_of(node) if isinstance(node.install, Install) and node.install.layout == "docker" else None
+    return f"sudo docker exec -u 0 {inside} " if inside else "sudo "
 
 
 def sources() -> Step:
