@@ -5,6 +5,7 @@ from .base import CouldNotCheck, Fact, Unknown, known
 from .cluster import NOT_ASKED, Cluster, Dependents, Member, Repository, S3Client, Verification, VerifyFailure, View
 from .evidence import IlmPolicy, Indicator, Log, LogLine, MountedIndex, NewestSnapshot, ShardFailures, SlmPolicy
 from .node import (
+    AccessKey,
     Address,
     BucketPath,
     ChosenPath,
@@ -29,6 +30,7 @@ from .survey import FORMAT, NodeFacts, Options, Survey, dump, load
 __all__ = [
     "FORMAT",
     "NOT_ASKED",
+    "AccessKey",
     "Address",
     "Aws",
     "BucketPath",

@@ -55,6 +55,8 @@ def test_healthy_shapes_are_quiet(name):
         ("busy_host", 0),
         ("elsewhere", 0),
         ("elsewhere_reloaded", 0),
+        ("declared_keys", 0),
+        ("declared_keys_reloaded", 0),
         ("tarball", 0),
         ("only_elsewhere", 21),
         ("one_of_three", 3),
