@@ -63,7 +63,7 @@ def s3_plugin_zip(version: str, java_home: Path) -> Path:
     if path.exists() and stamp.exists() and stamp.read_text() == sources:
         return path
     _maven(
-        ["-f", str(PLUGIN_SOURCES / "pom.xml"), f"-P{line}", f"-Delasticsearch.version={version}", "package"],
+        ["-f", str(PLUGIN_SOURCES / "pom.xml"), f"-P{line},sdk{sdk(version)}", f"-Delasticsearch.version={version}", "package"],
         doing=f"building the s3 repository plugin for Elasticsearch {version}",
         version=version,
         deadline=BUILD_SECONDS,
@@ -86,6 +86,15 @@ def plugin_line(version: str) -> str:
         f"the lab's s3 repository plugin does not build for Elasticsearch {version}: "
         f"choose one of {', '.join(KNOWN_VERSIONS)} with --es-version"
     )
+
+
+def sdk(version: str) -> int:
+    """1 or 2: the major version of the AWS SDK that repository-s3 of that version is built on, and so is the lab's plugin.
+
+    Source: PR 126843, in 8.19 and 9.1.
+    """
+    release = major_minor(version)
+    return 1 if release < (8, 19) or release == (9, 0) else 2
 
 
 def java_home_for(version: str) -> Path:
