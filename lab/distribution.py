@@ -89,12 +89,8 @@ def plugin_line(version: str) -> str:
 
 
 def sdk(version: str) -> int:
-    """1 or 2: the major version of the AWS SDK that repository-s3 of that version is built on, and so is the lab's plugin.
-
-    Source: PR 126843, in 8.19 and 9.1.
-    """
-    release = major_minor(version)
-    return 1 if release < (8, 19) or release == (9, 0) else 2
+    """Major version of the AWS SDK that this Elasticsearch's S3 module is on: 2 for 8.19 and for 9.1 and newer."""
+    return 2 if (8, 19) <= major_minor(version) != (9, 0) else 1
 
 
 def java_home_for(version: str) -> Path:

@@ -103,6 +103,7 @@ class Asked:
             dials=self.dials,
             paths=self.paths,
             buckets=self.buckets,
+            static_key_clients=self.node.static_key_clients,
             **self.sections,
         )
 

@@ -22,6 +22,9 @@ QUERY_KEYS = ("sudo", "sudo_user", "ssh_config", "ssh_identity_file", "timeout")
 HOST_NAME = re.compile(r"[\w.%-]+")
 """Letters and digits of any script, and nothing that a shell reads: host names stand in printed commands."""
 
+CLIENT_NAME = re.compile(r"[A-Za-z0-9_-]+")
+"""NAME in s3.client.NAME.access_key, as the keystore's own rule for setting names allows it."""
+
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
     """One host to survey, with all that is needed to log in to it and to ask its Elasticsearch.
@@ -30,6 +33,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     password: from a hostspec only, never shown; files: absolute paths; proxy_jump: None for what ssh_config says
     sudo_user: None for root; connect_timeout: seconds, None for the run's own
     es_*: where given for this node, beats the run's own options
+    static_key_clients: S3 clients that are meant to sign with static keys on it
     """
 
     name: str
@@ -48,10 +52,11 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     es_user: str | None = None
     es_password_file: str | None = None
     es_api_key_file: str | None = None
+    static_key_clients: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         fields = ((field, getattr(self, field)) for field in self.__struct_fields__ if field != "password")
-        return f"Node({', '.join(f'{field}={value!r}' for field, value in fields if value not in (None, False))})"
+        return f"Node({', '.join(f'{field}={value!r}' for field, value in fields if value not in (None, False, ()))})"
 
     __str__ = __repr__
 
@@ -294,6 +299,18 @@ class _Reader:
             return text
         return None
 
+    def words(self, name: str) -> tuple[str, ...]:
+        """A list of words, or one text with commas between them. Raises InventoryError for anything else."""
+        variable = self.variables.get(name)
+        if variable is None or not isinstance(variable.value, list):
+            found = [word.strip() for word in (self.text(name) or "").split(",")]
+        else:
+            found = [str(word) for word in variable.value]
+        for word in found:
+            if word and not CLIENT_NAME.fullmatch(word):
+                raise InventoryError(f"{self.where(name)}: {word!r} is no name of an S3 client: write a list of names")
+        return tuple(dict.fromkeys(word for word in found if word))
+
     def where(self, *names: str) -> str:
         """The last of those variables by its place and name."""
         name = next(name for name in names if name in self.variables)
@@ -358,6 +375,7 @@ def _node(name: str, given: _Given, variables: Variables, defaults: Defaults) ->
         es_user=read.text("preflight_es_user"),
         es_password_file=read.file("preflight_es_password_file"),
         es_api_key_file=read.file("preflight_es_api_key_file"),
+        static_key_clients=read.words("preflight_static_key_clients"),
     )
 
 

@@ -13,6 +13,8 @@ for folder in ("", "rules", "connection", "probe"):
     sys.path.insert(0, str(HERE / folder))
 sys.path.insert(0, str(HERE.parent))
 
+from lab.names import ES_VERSION  # noqa: E402
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
@@ -25,6 +27,16 @@ def clean_environment(monkeypatch):
             or name in ("CI", "BUILD_NUMBER")
         ):
             monkeypatch.delenv(name)
+
+
+def pytest_addoption(parser):
+    """Here and not in lab/: pytest reads options only from the conftests above what it is asked to run."""
+    parser.addoption(
+        "--lab-version",
+        metavar="V",
+        default=ES_VERSION,
+        help="Elasticsearch of the lab that the selftests in lab/ bring up (default: %(default)s)",
+    )
 
 
 def pytest_configure(config):

@@ -292,6 +292,7 @@ def test_all_variables_of_ours_are_read_and_files_are_relative_to_the_inventory(
         "      preflight_es_password_file: password\n      preflight_es_api_key_file: password\n"
         "      preflight_es_ca: password\n      preflight_es_url: https://es:9200\n"
         "      ansible_ssh_private_key_file: password\n"
+        "      preflight_static_key_clients: [minio, archive]\n"
     )
     (node,) = expand("es-1", inventory, Defaults())
     password = str(inventory.parent / "password")
@@ -305,7 +306,14 @@ def test_all_variables_of_ours_are_read_and_files_are_relative_to_the_inventory(
         es_api_key_file=password,
         es_ca=password,
         es_url="https://es:9200",
+        static_key_clients=("minio", "archive"),
     )
+
+
+@pytest.mark.parametrize("written", ["[a, b-2]", "'a, b-2'", "[a, b-2, a]", "[a, '', b-2]"])
+def test_clients_with_static_keys_are_a_list_or_one_text(inventory, written):
+    inventory.write_text(f"all: {{hosts: {{h: {{preflight_static_key_clients: {written}}}}}}}")
+    assert expand("h", inventory, Defaults())[0].static_key_clients == ("a", "b-2")
 
 
 @pytest.mark.parametrize("arguments", ["-F ssh/config", "-Fssh/config", "'-F \"ssh/config\"'"])
@@ -332,6 +340,8 @@ def test_ssh_arguments_may_name_a_config(inventory, arguments):
             "lab.yml:2: there is no variable 'preflight_es_usr'",
         ),
         ("all: {hosts: {h: {preflight_es_password: x}}}", "did you mean preflight_es_password_file?"),
+        ("all: {hosts: {h: {preflight_static_key_clients: [a b]}}}", "'a b' is no name of an S3 client"),
+        ("all: {hosts: {h: {preflight_static_key_clients: [{a: b}]}}}", "write a list of names"),
         ("all: {hosts: {h: {preflight_es_url: 'es-1:9200'}}}", "preflight_es_url of h: write it as https://HOST:PORT"),
         ("all: {hosts: {h: {preflight_es_url: 'https://u:p/w@es-1:9200'}}}", "without user and password"),
         ("all:\n  hosts:\n    h:\n    g:\n    h:\n", "lab.yml:5: 'h' is given twice, first on line 3"),

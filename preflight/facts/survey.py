@@ -33,6 +33,7 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     process: None where no Elasticsearch process runs
     view: Unknown where its Elasticsearch could not be asked (no login, not running, refused)
     dials, paths, buckets: Unknown as a whole where the question could not be put
+    static_key_clients: S3 clients that its inventory declares as meant to sign with static keys
     """
 
     name: str
@@ -51,6 +52,7 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     dials: tuple[Dial, ...] | Unknown
     paths: tuple[ChosenPath, ...] | Unknown
     buckets: tuple[BucketPath, ...] | Unknown
+    static_key_clients: tuple[str, ...] = ()
 
 
 class Options(Fact, frozen=True, kw_only=True):

@@ -70,6 +70,14 @@ def repositories(survey: Survey, node: NodeFacts) -> tuple[Repository, ...]:
     return found
 
 
+def intended(node: NodeFacts, client: str) -> bool:
+    """Whether the inventory declares that this S3 client is meant to sign with static keys on the node.
+
+    Such a key is no finding while S3 accepts it, and no role has to stand in for it.
+    """
+    return client in node.static_key_clients
+
+
 def uses_repositories(member: Member) -> bool:
     """True for members that read or write snapshots: data nodes and those that can be elected.
 

@@ -13,11 +13,11 @@ from lab import state
 
 
 @pytest.fixture(scope="session")
-def lab():
-    """The default lab, whole and unbroken. One that was up before stays up, mended."""
+def lab(request):
+    """A lab of --lab-version, whole and unbroken. One of that version that was up before stays up, mended."""
     mine = state.load() is None
     # By commands, as everybody does: what `up` starts outlives the process that started it.
-    run_lab("up")
+    run_lab("up", "--es-version", request.config.getoption("lab_version"))
     run_lab("heal")
     yield state.require()
     if mine:

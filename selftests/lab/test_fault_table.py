@@ -78,5 +78,5 @@ def test_who_has_left_is_no_member(lab):
 
 def test_every_row_says_what_it_breaks_and_has_an_outcome():
     for name, fault in faults.FAULTS.items():
-        assert fault.what and fault.cause and fault.outcomes, name
+        assert fault.what and fault.then.cause and fault.then.outcomes, name
         assert not (fault.restarts and fault.leaves), name

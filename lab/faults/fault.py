@@ -1,0 +1,70 @@
+"""What a fault is: how it is broken, how it is mended, and exactly what the suite must then say.
+
+Expected outcomes are written by who a node is to the fault: `victim`, `peer` (the one peer that port-dropped cuts off)
+and `others` (every node but the victim; but victim and peer in port-dropped). Everything not named must be as on a
+healthy cluster. `*` is every check not named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from .. import elasticsearch
+from ..names import Node
+from ..state import Lab
+
+Outcomes = Mapping[tuple[str, str], str]
+"""(check id or "*", "victim" | "peer" | "others") to the outcome it must have."""
+
+Act = Callable[[Lab, Node], None]
+
+YML = "/etc/elasticsearch/elasticsearch.yml"
+
+STOPS_AT_MASTER: Outcomes = {("REPO-1", "others"): "could not check"}
+"""Where the elected master fails, `_verify` tests nobody else and says nothing about them."""
+
+
+class Expected(NamedTuple):
+    """What the suite must say of one fault.
+
+    cause: id of the cause that the diagnosis must name first, and alone but for besides; None where nothing is wrong
+    outcomes: for a data node; on_master: what changes when the victim is the elected master
+    """
+
+    cause: str | None
+    outcomes: Outcomes
+    on_master: Outcomes = {}  # noqa: RUF012 - a NamedTuple's default, never written to
+    besides: tuple[str, ...] = ()
+
+
+class Fault(NamedTuple):
+    """One thing that can be broken.
+
+    what: one line for `lab faults`
+    then: what must follow; on_sdk_v1: what follows instead on a version whose S3 client is on AWS SDK v1
+    needs_elasticsearch, needs_peers: what the lab must have; restarts: breaking restarts Elasticsearch, after
+    which a victim that was the elected master is made that again
+    leaves: the victim is no member of the cluster while it is broken
+    """
+
+    what: str
+    break_: Act
+    heal: Act
+    then: Expected
+    on_sdk_v1: Expected | None = None
+    needs_elasticsearch: bool = True
+    needs_peers: bool = False
+    restarts: bool = False
+    leaves: bool = False
+
+
+def peer_of(lab: Lab, victim: Node) -> Node:
+    """The peer that port-dropped cuts off from the victim: the next node, the first after the last."""
+    return lab.nodes[victim.number % len(lab.nodes)]
+
+
+def restart(lab: Lab, victim: Node) -> None:
+    """Restart the victim's Elasticsearch, where the lab has one."""
+    if lab.version is not None:
+        elasticsearch.systemctl(victim, "restart")

@@ -1,0 +1,138 @@
+"""What can be wrong with a keystore: its keys, and the file itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .. import cloud, elasticsearch, host
+from ..names import Node
+from ..state import Lab
+from .fault import STOPS_AT_MASTER, Expected, Fault, restart
+
+STALE_SETTINGS = ("s3.client.default.access_key", "s3.client.default.secret_key")
+SESSION_TOKEN = "s3.client.default.session_token"  # noqa: S105 - a setting's name
+ASIDE = f"{elasticsearch.KEYSTORE_FILE}.aside"
+
+_HALF = {("KEY-1", "victim"): "fail", ("KEY-3", "victim"): "fail", ("RESTART-1", "victim"): "fail"}
+_CLOSED = {("KEY-5", "victim"): "fail", ("RESTART-1", "victim"): "fail"}
+
+
+def _add(victim: Node, *settings: str) -> None:
+    """Write settings into the file; the running process does not notice."""
+    pair = cloud.stale_key()
+    values = {
+        STALE_SETTINGS[0]: pair["access_key"],
+        STALE_SETTINGS[1]: pair["secret_key"],
+        SESSION_TOKEN: "a token that belongs to no key",
+    }
+    lines = "".join(f"{values[setting]}\n" for setting in settings)
+    host.execute(victim, [elasticsearch.KEYSTORE, "add", "--stdin", "--force", *settings], stdin=lines)
+
+
+def _remove(victim: Node) -> None:
+    """Take every static setting out of the file, and what a printed fix copied aside."""
+    present = host.execute(victim, [elasticsearch.KEYSTORE, "list"]).split()
+    left = [setting for setting in (*STALE_SETTINGS, SESSION_TOKEN) if setting in present]
+    if left:
+        # A person who followed the printed fix has removed them already.
+        host.execute(victim, [elasticsearch.KEYSTORE, "remove", *left])
+    host.execute(victim, ["sh", "-c", f"rm -f {elasticsearch.KEYSTORE_FILE}.before-preflight-*"])
+
+
+def _put_stale_key(lab: Lab, victim: Node) -> None:
+    _add(victim, *STALE_SETTINGS)
+    restart(lab, victim)
+
+
+def _remove_stale_key(lab: Lab, victim: Node) -> None:
+    _remove(victim)
+    restart(lab, victim)
+
+
+def _load_and_remove(lab: Lab, victim: Node) -> None:
+    _put_stale_key(lab, victim)
+    _remove(victim)
+
+
+def _put_pair_on_disk(lab: Lab, victim: Node) -> None:
+    _add(victim, *STALE_SETTINGS)
+
+
+def _put_half_on_disk(lab: Lab, victim: Node) -> None:
+    _add(victim, STALE_SETTINGS[0])
+
+
+def _put_token_on_disk(lab: Lab, victim: Node) -> None:
+    _add(victim, SESSION_TOKEN)
+
+
+def _clear_and_reload(lab: Lab, victim: Node) -> None:
+    _remove(victim)
+    if elasticsearch.is_running(victim):
+        elasticsearch.api(victim, "POST", "_nodes/_local/reload_secure_settings", timeout=60)
+
+
+def _close_keystore(lab: Lab, victim: Node) -> None:
+    file = elasticsearch.KEYSTORE_FILE
+    host.execute(victim, ["sh", "-c", f"chown root:root {file} && chmod 600 {file}"])
+
+
+def _take_keystore(lab: Lab, victim: Node) -> None:
+    host.execute(victim, ["mv", elasticsearch.KEYSTORE_FILE, ASIDE])
+
+
+def _restore_keystore(lab: Lab, victim: Node) -> None:
+    # What was taken aside holds more than an empty one that a printed fix may have made since.
+    file = elasticsearch.KEYSTORE_FILE
+    back = f"if [ -e {ASIDE} ]; then mv -f {ASIDE} {file}; fi"
+    host.execute(victim, ["sh", "-c", f"{back}; chown root:elasticsearch {file} && chmod 660 {file}"])
+
+
+FAULTS: Mapping[str, Fault] = {
+    "stale-keystore": Fault(
+        "a deleted access key in the node's keystore, loaded",
+        _put_stale_key,
+        _remove_stale_key,
+        Expected(
+            "stale-static-keys", {("KEY-1", "victim"): "fail", ("REPO-1", "victim"): "fail"}, on_master=STOPS_AT_MASTER
+        ),
+        restarts=True,
+    ),
+    "stale-in-memory": Fault(
+        "a deleted access key, loaded, then removed from the keystore without a reload",
+        _load_and_remove,
+        _clear_and_reload,
+        Expected("stale-keys-loaded", {("REPO-1", "victim"): "fail"}, on_master=STOPS_AT_MASTER),
+        restarts=True,
+    ),
+    "stale-on-disk": Fault(
+        "a deleted access key in the node's keystore, not loaded yet",
+        _put_pair_on_disk,
+        _clear_and_reload,
+        Expected("static-keys-waiting", {("KEY-1", "victim"): "fail", ("RESTART-1", "victim"): "fail"}),
+    ),
+    "keystore-half": Fault(
+        "an access key without its secret in the node's keystore, not loaded",
+        _put_half_on_disk,
+        _clear_and_reload,
+        Expected("keystore-half", _HALF),
+    ),
+    "lone-session-token": Fault(
+        "a session token without its key in the node's keystore, not loaded",
+        _put_token_on_disk,
+        _clear_and_reload,
+        Expected("keystore-half", _HALF),
+    ),
+    "keystore-unreadable": Fault(
+        "the keystore is root's alone; the process that runs has read it",
+        _close_keystore,
+        _restore_keystore,
+        Expected("keystore-file", _CLOSED),
+    ),
+    "keystore-missing": Fault(
+        "the keystore is moved aside; the process that runs has read it",
+        _take_keystore,
+        _restore_keystore,
+        Expected("keystore-file", _CLOSED),
+    ),
+}

@@ -1,0 +1,37 @@
+"""What can be wrong with a role and the metadata service that hands it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .. import names
+from ..imds import set_role
+from ..names import Node
+from ..state import Lab
+from .fault import STOPS_AT_MASTER, Expected, Fault, restart
+
+
+def _take_role(lab: Lab, victim: Node) -> None:
+    set_role(names.AWS_STATE, victim.name, None)
+    # The SDK goes on using credentials it holds until they are about to expire.
+    restart(lab, victim)
+
+
+def _give_role(lab: Lab, victim: Node) -> None:
+    set_role(names.AWS_STATE, victim.name, names.ROLE)
+
+
+FAULTS: Mapping[str, Fault] = {
+    "no-instance-role": Fault(
+        "no instance profile on the node",
+        _take_role,
+        _give_role,
+        Expected(
+            "no-instance-role",
+            {("ROLE-1", "victim"): "fail", ("ROLE-2", "victim"): "not applicable", ("REPO-1", "victim"): "fail"},
+            on_master=STOPS_AT_MASTER,
+        ),
+        needs_elasticsearch=False,
+        restarts=True,
+    ),
+}

@@ -1,0 +1,17 @@
+"""Every fault, in the order that `lab faults` lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from . import hosts, keystore, network, region, role, sources
+from .fault import Fault
+
+FAULTS: Mapping[str, Fault] = {
+    **keystore.FAULTS,
+    **sources.FAULTS,
+    **region.FAULTS,
+    **role.FAULTS,
+    **network.FAULTS,
+    **hosts.FAULTS,
+}
