@@ -11,31 +11,48 @@ import re
 import secrets
 import sys
 import threading
+import time
 import traceback
+from calendar import timegm
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from .aws_peers import Treatment
 from .aws_server import Request, Response
 
 BucketRegion = Callable[[str], str | None]
 """The region of a bucket, None for a bucket that does not exist."""
 
+Caller = Callable[[str], str | None]
+"""The ARN behind an access key id, None for a key that nobody has."""
+
 GLOBAL_REGION = "us-east-1"
+
+MOST_SKEW = 900.0
+"""Seconds that a signature's time may be off S3's clock (MaxAllowedSkewMilliseconds in its answer)."""
 
 _S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:\.(?P<region>[a-z0-9-]+))?\.amazonaws\.com")
 _QUERY_HOST = re.compile(r"(?P<service>sts|iam|ec2)(?:\.[a-z0-9-]+)?\.amazonaws\.com")
-_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
+_SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 
 
 class Front:
     """Answers a request itself or lets a WSGI application (moto) answer it."""
 
-    def __init__(self, application: Any, bucket_region: BucketRegion) -> None:
+    def __init__(
+        self,
+        application: Any,
+        bucket_region: BucketRegion,
+        caller: Caller = lambda key: None,
+        treatment: Callable[[str], Treatment] = lambda peer: Treatment(),
+    ) -> None:
         self._application = application
         self._bucket_region = bucket_region
+        self._caller = caller
+        self._treatment = treatment
         self.enforcing = threading.Event()
         """Set once the set-up is done: from then on only signed requests reach moto."""
 
@@ -52,6 +69,13 @@ class Front:
             if self.enforcing.is_set() and signature is None:
                 return _query_error(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
             return self._moto(request)
+        treatment = self._treatment(request.peer)
+        return _dated(self._of_s3(request, signature, presigned, treatment), treatment.ahead)
+
+    def _of_s3(
+        self, request: Request, signature: re.Match[str] | None, presigned: bool, treatment: Treatment
+    ) -> Response:
+        url = urlsplit(request.target)
         bucket, key, host_region = _address(request.host, url.path)
         region = self._bucket_region(bucket) if bucket else None
         if region is not None:
@@ -60,6 +84,12 @@ class Front:
                 return _s3(misdirected)
         if self.enforcing.is_set() and signature is None and not presigned:
             return _s3(_unsigned(request, bucket, key, region))
+        if signature is not None and (skewed := _skewed(request, treatment.ahead)) is not None:
+            return _s3(skewed)
+        caller = self._caller(signature["key"]) if signature and treatment.denied and region else None
+        if caller is not None:
+            # Only who authenticates gets as far as a policy: an unknown key goes on to hear of itself.
+            return _s3(_denied(request, caller, bucket, key))
         response = self._moto(request)
         denied = response.status == 403 and b"<Code>AccessDenied</Code>" in response.body
         creating = request.method == "PUT" and not key and not url.query
@@ -128,6 +158,41 @@ def _unsigned(request: Request, bucket: str, key: str, region: str | None) -> Re
     return _error(request, 403, "AccessDenied", "Access Denied", {}, found)
 
 
+def _skewed(request: Request, ahead: float) -> Response | None:
+    """S3's answer to a signature of another time than its own, None where the two are near enough."""
+    stamp = request.headers.get("X-Amz-Date", "")
+    try:
+        signed = timegm(time.strptime(stamp, "%Y%m%dT%H%M%SZ"))
+    except ValueError:
+        return None
+    now = time.time() + ahead
+    if abs(signed - now) <= MOST_SKEW:
+        return None
+    details = {
+        "RequestTime": stamp,
+        "ServerTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+        "MaxAllowedSkewMilliseconds": f"{MOST_SKEW * 1000:.0f}",
+    }
+    words = "The difference between the request time and the current time is too large."
+    return _error(request, 403, "RequestTimeTooSkewed", words, details)
+
+
+_ACTIONS = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "POST": "PutObject", "DELETE": "DeleteObject"}
+
+
+def _denied(request: Request, caller: str, bucket: str, key: str) -> Response:
+    """What S3 says since 2024 to whom a bucket policy denies a request by an explicit statement."""
+    action = _ACTIONS[request.method] if key else "ListBucket"
+    if not key and request.method == "POST":
+        action = "DeleteObject"
+    resource = f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"
+    words = (
+        f'User: {caller} is not authorized to perform: s3:{action} on resource: "{resource}" '
+        "with an explicit deny in a resource-based policy"
+    )
+    return _error(request, 403, "AccessDenied", words)
+
+
 def _no_such_bucket(request: Request, bucket: str) -> Response:
     return _error(request, 404, "NoSuchBucket", "The specified bucket does not exist", {"BucketName": bucket})
 
@@ -160,6 +225,13 @@ def _query_error(status: int, code: str, message: str) -> Response:
 
 def _s3(response: Response) -> Response:
     return _with(response, {"x-amz-request-id": secrets.token_hex(8).upper(), "Server": "AmazonS3"})
+
+
+def _dated(response: Response, ahead: float) -> Response:
+    """The response with the time of S3's own clock, whatever Date it has."""
+    kept = tuple((name, value) for name, value in response.headers if name.lower() != "date")
+    date = ("Date", formatdate(time.time() + ahead, usegmt=True))
+    return Response(response.status, (*kept, date), response.body)
 
 
 def _with(response: Response, headers: dict[str, str]) -> Response:

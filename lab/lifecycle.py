@@ -166,11 +166,19 @@ def _unmounted() -> bool:
 
 
 def _forget_empty_netns() -> None:
-    """`ip netns add` mounts its directory on itself the first time; without a namespace in it nobody needs that."""
+    """`ip netns add` mounts its directory on itself the first time; without a namespace in it nobody needs that.
+
+    A file system of its own that somebody mounted there is left, and so is the directory: removing one that is mounted
+    on in another mount namespace takes that mount, and every network namespace named in it, away over there.
+    """
     directory = Path("/run/netns")
     if not directory.is_dir() or any(directory.iterdir()):
         return
-    # Path.is_mount cannot see it: a directory mounted on itself stays on its file system.
-    while f" {directory} " in Path("/proc/self/mountinfo").read_text():
+    # Fields 4 and 5 of a line: the directory of its file system that is mounted, and where.
+    fields = (line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    mounted = [field[3] for field in fields if field[4] == str(directory)]
+    if "/" in mounted:
+        return
+    for _ in mounted:
         processes.run(["umount", directory])
     directory.rmdir()

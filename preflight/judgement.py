@@ -18,7 +18,9 @@ __all__ = [
     "Finding",
     "NodeLine",
     "NotApplicable",
+    "Phase",
     "Remedy",
+    "Step",
     "known",
     "require",
 ]
@@ -31,17 +33,38 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     text: str
 
 
+Phase = Literal["prepare", "prove", "change", "apply", "verify", "prevent", "undo", "cleanup"]
+"""What a step is for, in the order of an incident. undo is only for when something went wrong before it."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step of the runbook on one node.
+
+    title: what it does, without the node's name, so that the same step of several nodes is one; a verb first
+    commands: in order; each ends with a status other than 0 where the next must not be typed
+    notes: what to know before, to read in an answer, or to do where no command can; a sentence each
+    """
+
+    phase: Phase
+    title: str
+    commands: tuple[Command, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 class Remedy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to do about a finding.
 
     caution: first line where the facts do not prove the commands safe ("do not remove yet: role not proven on es-2");
     None means proven safe. commands are then the way to prove it, not the fix.
     advice: what no command here can do ("change the keys' source in configuration management")
+    steps: the same told whole, for the runbook, each command judging its own answer; where there are none the runbook
+    is made of commands and advice
     """
 
     commands: tuple[Command, ...] = ()
     caution: str | None = None
     advice: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,6 +113,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     title: one sentence naming cause and nodes; evidence: what was seen, one line each
     explains: the (check, node) outcomes that follow from it and are shown under it
+    remedy: the first node's, with a word on the others; remedies: each node's own, one entry a node of nodes
     """
 
     id: str
@@ -99,6 +123,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     confidence: Literal["certain", "likely", "possible"]
     explains: tuple[tuple[str, str], ...]
     remedy: Remedy
+    remedies: tuple[Remedy, ...] = ()
 
 
 class NodeLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,9 +17,9 @@ from typing import TypeVar
 
 import msgspec
 
-from . import __version__, targets
+from . import __version__, targets, verifying
 from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, authority
-from .facts import FORMAT, Cluster, Options, Survey, Unknown, Verification, View
+from .facts import FORMAT, Aws, BucketPath, Cluster, Imds, Options, Survey, Unknown, View
 from .inventory import Node
 from .probe.program import program
 from .questions import Settings, Wanted
@@ -58,6 +59,7 @@ def run(
         ),
         nodes=tuple(asked.facts() for asked in gathering.asked),
         clusters=tuple(clusters),
+        aws=gathering.aws,
     )
 
 
@@ -72,9 +74,11 @@ class _Gathering:
     ) -> None:
         self.settings, self.wanted, self.cancelled = settings, wanted, cancelled
         self.told, self.over = progress, False
+        self.aws: Aws | Unknown | None = None
         self.asked = [Asked(node, settings, wanted) for node in nodes]
         patience = [node.connect_timeout or settings.connect_timeout for node in nodes]
         self.limit = 2 * max(patience, default=0) + settings.command_timeout
+        self.patience = verifying.Patience(each=settings.verify_timeout, budget=settings.verify_budget)
 
     def run(self) -> list[Cluster]:
         if self.wanted.cluster:
@@ -166,23 +170,32 @@ class _Gathering:
         for asked in trying:
             asked.take_over()
             asked.unanswered(interrupted if self.cancelled.is_set() else late)
-        verified: dict[str, tuple[Verification | Unknown, ...] | Unknown] = {}
+        verified: dict[str, verifying.Results] = {}
         jobs: dict[Hashable, Callable[[], None]] = {
             asked: lambda asked=asked: asked.try_the_paths(*self._questions(asked, clusters), self.progress)  # type: ignore[misc]
             for asked in trying
         }
         limit = self.limit
+        if wanted.aws and self.settings.aws and not self.cancelled.is_set():
+            self.aws = Unknown(reason="AWS did not answer in time", remedy="give it longer with --command-timeout")
+            jobs["aws"] = lambda: self._ask_aws(clusters)
         if wanted.verify and not self.settings.read_only:
             for cluster in clusters:
-                verified[cluster.uuid] = Unknown(reason="_verify was not finished")
-                jobs[cluster.uuid] = lambda cluster=cluster: self._verify(cluster, verified)  # type: ignore[misc]
-                limit = max(limit, len(s3_repositories(cluster.repositories)) * (self.settings.verify_timeout + 10))
+                results = verifying.unfinished(s3_repositories(cluster.repositories))
+                verified[cluster.uuid] = results
+                jobs[cluster.uuid] = lambda cluster=cluster, results=results: self._verify(cluster, results)  # type: ignore[misc]
+                limit = max(limit, self.patience.at_most(len(results)))
         if not self.cancelled.is_set():
             self._at_once({key: lambda key: jobs[key]() for key in jobs}, limit)
         unasked = NOT_WANTED
         if wanted.verify:
             unasked = Unknown(reason="not asked: --read-only (_verify writes and deletes a marker object)")
-        return [msgspec.structs.replace(c, verifications=verified.get(c.uuid, unasked)) for c in clusters]
+        return [
+            msgspec.structs.replace(
+                cluster, verifications=tuple(verified[cluster.uuid].values()) if cluster.uuid in verified else unasked
+            )
+            for cluster in clusters
+        ]
 
     def _questions(self, asked: Asked, clusters: list[Cluster]) -> tuple[Cluster | None, list[dict[str, str]]]:
         """The cluster a node is asked about (its own; the only one there is, where it could not say) and its dials."""
@@ -196,23 +209,36 @@ class _Gathering:
         others = (other for other in self.asked if other is not asked and other.reached)
         return None, targets.assumed((o.node.name, o.node.host, o.sections["process"]) for o in others)
 
-    def _verify(self, cluster: Cluster, verified: dict[str, tuple[Verification | Unknown, ...] | Unknown]) -> None:
-        """Every S3 repository of one cluster, one after another: Elasticsearch itself writes while it verifies."""
+    def _ask_aws(self, clusters: list[Cluster]) -> None:
+        """AWS's control plane, in the region that the nodes' metadata services name most often."""
+        from . import aws
+
+        seen = [s for asked in self.asked if isinstance(s := asked.sections["imds"], Imds) and s.region]
+        regions = Counter(imds.region for imds in seen if imds.region).most_common(1)
+        if not regions:
+            self.aws = Unknown(reason="no node's metadata service names its region, so AWS was not asked")
+            return
+        members = [member.transport.rpartition(":")[0].strip("[]") for c in clusters for member in c.members]
+        wanted = aws.Wanted(
+            region=regions[0][0],
+            ids=tuple(imds.instance_id for imds in seen if imds.instance_id),
+            addresses=tuple(dict.fromkeys((*members, *(asked.node.host for asked in self.asked)))),
+        )
+        self.aws = aws.ask(wanted, self.settings.aws_profile, self.settings.command_timeout)
+
+    def _verify(self, cluster: Cluster, results: verifying.Results) -> None:
+        """Every S3 repository of one cluster, through a node that is in it."""
         api = next(
             (a.api for a in self.asked if a.api and isinstance(a.view, View) and a.view.cluster_uuid == cluster.uuid),
             None,
         )
-        results: list[Verification | Unknown] = []
-        for repository in s3_repositories(cluster.repositories):
-            if api is None or self.cancelled.is_set():
-                return
-            result = api.verify(repository.name, self.settings.verify_timeout)
-            if isinstance(result, Verification) and result.master_before != result.master_after:
-                # The answer of a run that lost its master says nothing about S3: once more.
-                result = api.verify(repository.name, self.settings.verify_timeout)
-            results.append(result)
-            verified[cluster.uuid] = tuple(results)
-        verified[cluster.uuid] = tuple(results)
+        if api is not None:
+            repositories = s3_repositories(cluster.repositories)
+            verifying.verify(api, repositories, self.patience, results, self._buckets, self.cancelled)
+
+    def _buckets(self) -> list[BucketPath]:
+        """What the nodes have said by now of their ways to the buckets."""
+        return [bucket for asked in self.asked if not isinstance(asked.buckets, Unknown) for bucket in asked.buckets]
 
     def _at_once(self, jobs: Mapping[K, Callable[[K], None]], limit: float) -> list[K]:
         """Run every job in a thread of its own; the keys of those that had not ended within `limit` seconds.

@@ -9,7 +9,7 @@ from preflight.rules import restart
 @check(
     "RESTART-1",
     severity="high",
-    needs=("keystore", "config", "process", "install", "cluster", "verify", "imds", "buckets"),
+    needs=("keystore", "config", "sources", "process", "install", "cluster", "verify", "imds", "buckets"),
 )
 def test_node_would_come_back(node, survey):
     """A restart would bring this node back as it runs now.

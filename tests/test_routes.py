@@ -3,7 +3,7 @@
 from preflight import remedy
 from preflight.check import check
 from preflight.judgement import require
-from preflight.rules import path, routes
+from preflight.rules import clock, path, routes
 
 
 @check("ROUTE-1", severity="high", needs=("paths", "routing", "cluster", "config"))
@@ -34,3 +34,13 @@ def test_every_bucket_is_reached(node, survey):
     or a network ACL behind it drops the traffic. Only trying shows that.
     """
     require(path.reaches_buckets(survey, node), fix=lambda: remedy.reach_bucket(survey, node))
+
+
+@check("PATH-2", severity="high", needs=("buckets", "system", "cluster", "config"))
+def test_clock_agrees_with_s3(node, survey):
+    """The node's clock agrees with S3's.
+
+    S3 refuses a signature that is more than 15 minutes off its own clock (RequestTimeTooSkewed). AWS's SDKs sign again
+    by S3's time and get through; the node's certificates, its schedules and the times in its log stay wrong.
+    """
+    require(clock.agrees(survey, node), fix=lambda: remedy.set_clock(node))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from .. import cloud, host
 from ..names import Node
 from ..state import Lab
-from .fault import STOPS_AT_MASTER, YML, Expected, Fault, restart
+from .fault import STOPS_AT_MASTER, YML, Expected, Fault
 
 DEFAULT_FILE = "/etc/default/elasticsearch"
 KEY_OPTIONS = "/etc/elasticsearch/jvm.options.d/aws.options"
@@ -17,6 +17,16 @@ def _append(victim: Node, path: str, text: str) -> None:
     """Add lines to a file of Elasticsearch's, its own group's as all of them are; a secret only over standard input."""
     command = f"umask 007; cat >>{path} && chgrp elasticsearch {path}"
     host.execute(victim, ["sh", "-c", command], stdin=text)
+
+
+def _set_aside(victim: Node, path: str) -> None:
+    host.execute(victim, ["cp", "-p", path, f"{path}.aside"])
+
+
+def _put_back(victim: Node, path: str) -> None:
+    """The very file, its time too: a change since the start is a finding of its own."""
+    command = f"rm -f {path}.before-preflight-*; if [ -e {path}.aside ]; then mv {path}.aside {path}; fi"
+    host.execute(victim, ["sh", "-c", command])
 
 
 def _drop_lines(victim: Node, path: str, pattern: str) -> None:
@@ -35,54 +45,49 @@ def _remove_key_variables(lab: Lab, victim: Node) -> None:
     _drop_lines(victim, DEFAULT_FILE, "AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY)=")
 
 
-def _load_key_variables(lab: Lab, victim: Node) -> None:
+def _leave_key_variables(lab: Lab, victim: Node) -> None:
+    _set_aside(victim, DEFAULT_FILE)
     _write_key_variables(lab, victim)
-    restart(lab, victim)
 
 
-def _unload_key_variables(lab: Lab, victim: Node) -> None:
-    _remove_key_variables(lab, victim)
-    restart(lab, victim)
+def _take_key_variables(lab: Lab, victim: Node) -> None:
+    _put_back(victim, DEFAULT_FILE)
 
 
 def _load_key_options(lab: Lab, victim: Node) -> None:
     pair = cloud.stale_key()
     values = f"-Daws.accessKeyId={pair['access_key']}\n-Daws.secretAccessKey={pair['secret_key']}\n"
     _append(victim, KEY_OPTIONS, values)
-    restart(lab, victim)
 
 
 def _unload_key_options(lab: Lab, victim: Node) -> None:
     host.execute(victim, ["sh", "-c", f"rm -f {KEY_OPTIONS} {KEY_OPTIONS}.before-preflight-*"])
-    restart(lab, victim)
 
 
 def _write_bare_keys(lab: Lab, victim: Node) -> None:
     pair = cloud.stale_key()
     # Not restarted: the lab's plugin does not register the two, as the real module does.
-    host.execute(victim, ["cp", "-p", YML, f"{YML}.aside"])
+    _set_aside(victim, YML)
     _append(victim, YML, f"access_key: {pair['access_key']}\nsecret_key: {pair['secret_key']}\n")
 
 
 def _remove_bare_keys(lab: Lab, victim: Node) -> None:
-    # The very file, its time too: a change since the start is a finding of its own.
-    host.execute(
-        victim, ["sh", "-c", f"rm -f {YML}.before-preflight-*; if [ -e {YML}.aside ]; then mv {YML}.aside {YML}; fi"]
-    )
+    _put_back(victim, YML)
 
 
 FAULTS: Mapping[str, Fault] = {
     "env-keys": Fault(
         "a deleted access key in the environment of the node's Elasticsearch, from /etc/default/elasticsearch",
-        _load_key_variables,
-        _unload_key_variables,
+        _write_key_variables,
+        _remove_key_variables,
         Expected(
             "static-keys-in-environment",
             {("SRC-1", "victim"): "fail", ("REPO-1", "victim"): "fail"},
             on_master=STOPS_AT_MASTER,
         ),
         on_sdk_v1=Expected("static-keys-ignored", {("SRC-2", "victim"): "warning"}),
-        restarts=True,
+        restart_to_break=True,
+        restart_to_heal=True,
     ),
     "jvm-option-keys": Fault(
         "a deleted access key in -D options of the node's Elasticsearch, from jvm.options.d",
@@ -94,14 +99,19 @@ FAULTS: Mapping[str, Fault] = {
             on_master=STOPS_AT_MASTER,
         ),
         on_sdk_v1=Expected("static-keys-ignored", {("SRC-2", "victim"): "warning"}),
-        restarts=True,
+        restart_to_break=True,
+        restart_to_heal=True,
     ),
     "default-file-keys": Fault(
         "a deleted access key in /etc/default/elasticsearch, not loaded yet",
-        _write_key_variables,
-        _remove_key_variables,
-        Expected("static-keys-on-disk", {("SRC-1", "victim"): "fail"}),
-        on_sdk_v1=Expected("static-keys-ignored", {("SRC-2", "victim"): "warning"}),
+        _leave_key_variables,
+        _take_key_variables,
+        Expected("static-keys-on-disk", {("SRC-1", "victim"): "fail", ("RESTART-1", "victim"): "fail"}),
+        on_sdk_v1=Expected(
+            "static-keys-ignored",
+            {("SRC-2", "victim"): "warning", ("RESTART-1", "victim"): "warning"},
+            besides=("changed-since-start",),
+        ),
     ),
     "yml-bare-keys": Fault(
         "access_key and secret_key at the top of the node's elasticsearch.yml, where nothing reads them",

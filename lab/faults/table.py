@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import hosts, keystore, network, region, role, sources
+from . import bucket, hosts, keystore, network, region, role, sources
 from .fault import Fault
 
 FAULTS: Mapping[str, Fault] = {
@@ -13,5 +13,6 @@ FAULTS: Mapping[str, Fault] = {
     **region.FAULTS,
     **role.FAULTS,
     **network.FAULTS,
+    **bucket.FAULTS,
     **hosts.FAULTS,
 }

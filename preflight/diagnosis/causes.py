@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .. import remedy
-from ..facts import CouldNotCheck, Imds, NodeFacts, Unknown, known
+from ..facts import CouldNotCheck, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
-from ..rules import members, path, region, repository, role, routes
-from . import keys, outside, ports
+from ..rules import members, path, region, repository, routes
+from ..rules import node as rules
+from . import aws, bucket, keys, outside, ports, role
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -26,6 +27,19 @@ def _unreachable(scene: Scene, node: NodeFacts) -> Found | None:
         confidence="certain",
         explains=(("NODE-1", node.name), *scene.unchecked(node.name), *ports.towards(scene, node)),
         remedy=remedy.reach_host(scene.survey, node),
+    )
+
+
+def _not_told(scene: Scene, node: NodeFacts) -> Found | None:
+    why = rules.not_told(node)
+    if why is None:
+        return None
+    return Found(
+        title="{nodes}: which of the host's Elasticsearch processes is meant is not known",
+        evidence=(f"{node.name}: {why.reason}",),
+        confidence="certain",
+        explains=(("NODE-1", node.name), *scene.unchecked(node.name)),
+        remedy=Remedy(advice=(why.remedy,)),
     )
 
 
@@ -44,11 +58,13 @@ def _down(scene: Scene, node: NodeFacts) -> Found | None:
 def _problems(scene: Scene, node: NodeFacts) -> tuple[str, ...]:
     """What is wrong with the node's TCP paths to buckets. Raises CouldNotCheck."""
     proxied = routes.proxied_repositories(scene.survey, node)
-    found = []
-    for bucket in known(node.buckets):
-        if bucket.repository not in proxied and bucket.tcp not in (None, "open"):
-            found.append(f"{node.name}: {path.problem(bucket)}")
-    return tuple(found)
+    return tuple(
+        f"{node.name}: {path.problem(way)}"
+        for way in known(node.buckets)
+        if way.repository not in proxied
+        and way.tcp not in (None, "open")
+        and path.misnamed(scene.survey, node, way) is None
+    )
 
 
 def _own_route(scene: Scene, node: NodeFacts) -> Found | None:
@@ -74,7 +90,7 @@ def _own_route(scene: Scene, node: NodeFacts) -> Found | None:
 
 def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
     problems = _problems(scene, node)
-    if not problems:
+    if not problems or aws.cut_off_by_table(scene, node):
         return None
     reference = routes.own_table_matches(scene.survey, node)
     if reference is None:
@@ -88,7 +104,12 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
     return Found(
         title="{nodes}: cut off from S3 behind its own routes, which are as its peers' "
         "(the subnet's route table, S3 endpoint or NAT, security group, network ACL)",
-        evidence=(*problems, f"{node.name}: its traffic takes the same routes as {reference}'s", contrast),
+        evidence=(
+            *problems,
+            f"{node.name}: its traffic takes the same routes as {reference}'s",
+            contrast,
+            *aws.table_leads(scene, node),
+        ),
         confidence="likely" if reached else "possible",
         explains=(("PATH-1", node.name), *scene.repository_pairs(node, "connection")),
         remedy=remedy.upstream_route(scene.survey, node),
@@ -96,9 +117,9 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
 
 
 def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
-    """What else keeps a node from a bucket: its name, its certificate, or routes with nothing to compare them with."""
+    """What else keeps a node from a bucket: its certificate, or routes with nothing to compare them with."""
     finding = path.reaches_buckets(scene.survey, node)
-    if finding is None:
+    if finding is None or bucket.wrong_name(scene, node) is not None:
         return None
     if _problems(scene, node):
         try:
@@ -125,20 +146,6 @@ def _reaching(scene: Scene, node: NodeFacts) -> list[str]:
         for other in members.companions(scene.survey, node)
         if not isinstance(other.buckets, Unknown) and other.buckets and all(b.tcp == "open" for b in other.buckets)
     ]
-
-
-def _no_role(scene: Scene, node: NodeFacts) -> Found | None:
-    finding = role.instance_role(scene.survey, node)
-    if finding is None:
-        return None
-    denied = isinstance(node.imds, Imds) and node.imds.outcome == "answered"
-    return Found(
-        title="{nodes}: no instance role to sign with",
-        evidence=(f"{node.name}: {finding.observed}", *scene.sentences(node, "no credentials")),
-        confidence="certain" if denied else "likely",
-        explains=(("ROLE-1", node.name), ("ROLE-2", node.name), *scene.repository_pairs(node, "no credentials")),
-        remedy=remedy.give_role(scene.survey, node),
-    )
 
 
 def _wrong_region(scene: Scene, node: NodeFacts) -> Found | None:
@@ -169,15 +176,21 @@ def _region_from_imds(scene: Scene, node: NodeFacts) -> Found | None:
 
 NODES_FIRST = (
     Row(id="host-unreachable", ask=_unreachable),
+    Row(id="process-not-told", ask=_not_told),
     Row(id="elasticsearch-down", ask=_down),
 )
 """Nothing else about such a node can be known before these are mended. Ports come next (ports.blocked)."""
 
 ROWS = (
+    Row(id="dns-wrong", ask=bucket.wrong_name),
     Row(id="route-own", ask=_own_route),
+    Row(id="route-table", ask=aws.subnet_route),
     Row(id="route-upstream", ask=_upstream),
     Row(id="bucket-not-reached", ask=_not_reached),
-    Row(id="no-instance-role", ask=_no_role),
+    Row(id="clock-skew", ask=bucket.wrong_clock),
+    Row(id="no-instance-role", ask=role.no_role),
+    Row(id="role-denied", ask=role.denied),
+    Row(id="policy-denies-node", ask=role.denied_here),
     Row(id="keystore-file", ask=keys.keystore_file),
     Row(id="keystore-half", ask=keys.half_pair),
     Row(id="stale-static-keys", ask=keys.stale_keys),
@@ -244,6 +257,7 @@ def _merged(scene: Scene, id: str, group: dict[str, Found]) -> Cause:
         confidence=first.confidence,
         explains=scene.troubled(pair for found in group.values() for pair in found.explains),
         remedy=mend,
+        remedies=tuple(found.remedy for found in group.values()),
     )
 
 
@@ -273,6 +287,7 @@ def _findings_themselves(scene: Scene, explained: set[Pair]) -> list[Cause]:
                 confidence="certain",
                 explains=scene.troubled(pairs),
                 remedy=first.remedy or Remedy(),
+                remedies=tuple((scene.outcome(check, node) or first).remedy or Remedy() for node in nodes),
             )
         )
     return causes

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..facts import CouldNotCheck, NodeFacts, Repository, Survey, Unknown
 from ..judgement import NodeLine, NotApplicable
 from ..rules import keystore, members, path, repository, restart, role, routes, sources
+from ..rules import node as rules
 
 KEYS = {
     "refused": "static keys in use, refused by S3",
@@ -28,6 +29,9 @@ def node_lines(survey: Survey) -> tuple[NodeLine, ...]:
 def _text(survey: Survey, node: NodeFacts) -> str:
     if isinstance(node.login, Unknown):
         return f"could not be surveyed: {node.login.reason.removeprefix(f'{node.name}: ')}"
+    unnamed = rules.not_told(node)
+    if unnamed is not None:
+        return f"could not be surveyed: {unnamed.reason}"
     parts = (_part(what, ask, survey, node) for what, ask in PARTS)
     return "; ".join(part for part in parts if part) or "surveyed"
 
@@ -139,8 +143,26 @@ def _verify(survey: Survey, node: NodeFacts) -> str:
         raise
 
 
+def _reload(survey: Survey, node: NodeFacts) -> str:
+    """Whether the process forgets the keys it has by a reload; "" where it is not known to have any."""
+    try:
+        sources.on_aws(survey, node)
+        outside = sources.in_use(survey, node)
+        loaded = {keys.use for keys in keystore.client_keys(survey, node)} & {"refused", "accepted"}
+    except (CouldNotCheck, NotApplicable):
+        return ""
+    if outside:
+        return "reload enough: no"
+    return "reload enough: yes" if loaded or _in_memory(survey, node) else ""
+
+
 def _restart(survey: Survey, node: NodeFacts) -> str:
-    return "would survive a restart: no" if restart.judge(survey, node).reasons else ""
+    found = restart.judge(survey, node)
+    if found.reasons:
+        return "would survive a restart: no"
+    if node.process is None or (found.doubt is not None and found.doubt.reason.startswith(NOT_GATHERED)):
+        return ""
+    return "would survive a restart: " + ("not known" if found.doubt or found.changes else "yes")
 
 
 PARTS: tuple[tuple[str, Callable[[Survey, NodeFacts], str]], ...] = (
@@ -148,9 +170,10 @@ PARTS: tuple[tuple[str, Callable[[Survey, NodeFacts], str]], ...] = (
     ("static keys", _keys),
     ("role", _role),
     ("safe to remove", _safe),
+    ("reload", _reload),
+    ("restart", _restart),
     ("routes", _routes),
     ("path to S3", _path),
     ("_verify", _verify),
-    ("restart", _restart),
 )
 """What a line says, in this order, and what to call it where it is unknown."""

@@ -66,7 +66,11 @@ def waiting_keys(scene: Scene, node: NodeFacts) -> Found | None:
             *(scene.sentences(node, "key refused") if refused else ()),
         ),
         confidence="likely" if perhaps else "certain",
-        explains=(("SRC-1", node.name), *(refused if sources.keystore_is_clean(scene.survey, node) else ())),
+        explains=(
+            ("SRC-1", node.name),
+            *(() if perhaps else (("RESTART-1", node.name),)),
+            *(refused if sources.keystore_is_clean(scene.survey, node) else ()),
+        ),
         remedy=remedy.remove_outside_keys(scene.survey, node),
     )
 

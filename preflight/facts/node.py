@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from .base import Fact, Unknown
 
 
@@ -47,6 +49,7 @@ class Install(Fact, frozen=True, kw_only=True):
 
     layout: deb | rpm | tar | docker; version from the server jar's name, None where unreadable
     service_user: owner of the process, else of the packaged layout
+    java_home: where the process's JVM is; None where that is the one that comes with Elasticsearch, or unknown
     source: probe section `install`
     """
 
@@ -55,6 +58,7 @@ class Install(Fact, frozen=True, kw_only=True):
     path_conf: str
     version: str | None
     service_user: str | None
+    java_home: str | None = None
 
 
 class Process(Fact, frozen=True, kw_only=True):
@@ -65,6 +69,8 @@ class Process(Fact, frozen=True, kw_only=True):
     credentials, region, proxies or metadata depend on. Names only, except region: AWS_REGION's and -Daws.region's value
     listeners: "address:port" it listens on; empty where /proc/net is another namespace's
     own_network_namespace: it does not share the probe's network namespace; None where that could not be read
+    unit: the systemd unit it runs in ("elasticsearch.service"), None where none is seen
+    others: how many more Elasticsearch processes run on this host
     """
 
     pid: int
@@ -76,6 +82,8 @@ class Process(Fact, frozen=True, kw_only=True):
     region_property: str | None
     listeners: tuple[str, ...]
     own_network_namespace: bool | None
+    unit: str | None = None
+    others: int = 0
 
 
 class Keystore(Fact, frozen=True, kw_only=True):
@@ -135,12 +143,14 @@ class Source(Fact, frozen=True, kw_only=True):
 class Sources(Fact, frozen=True, kw_only=True):
     """What the files that feed Elasticsearch's start say of credentials and region. source: probe section `sources`.
 
-    files: those that were read, in the order they are; found: lines with AWS_* variables, -Daws.*, -Dcom.amazonaws.*
-    and -Des.allow_insecure_settings=true. elasticsearch.yml is in Config
+    files: those that were read, in the order they are; modified: when each of them was last changed
+    found: lines with AWS_* variables, -Daws.*, -Dcom.amazonaws.* and -Des.allow_insecure_settings=true.
+    elasticsearch.yml is in Config
     """
 
     files: tuple[str, ...]
     found: tuple[Source, ...]
+    modified: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class RoleCredentials(Fact, frozen=True, kw_only=True):
@@ -269,7 +279,9 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     host, port: the bucket's endpoint; dns, tcp: outcome, None where not reached; addresses: what the name resolved to
     tls: "ok" or the verification error; head_status and bucket_region: of the unsigned HEAD
     clock_offset: node minus S3's Date header, seconds
-    signed_list: Unknown where it was not tried (no role, not AWS, path down: the reason says which)
+    signed_list: Unknown where it was not tried (no role, not AWS, path down: the reason says which); its time is S3's
+    hosts_lines: lines of /etc/hosts that gave the name its addresses; resolver: what DNS alone gives it, asked only
+    where such a line does, None where not asked or without an answer
     """
 
     repository: str
@@ -284,3 +296,5 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     bucket_region: str | None
     clock_offset: float | None
     signed_list: SignedList | Unknown
+    hosts_lines: tuple[int, ...] = ()
+    resolver: tuple[str, ...] | None = None

@@ -10,7 +10,7 @@ import pytest
 from .. import outcomes, redaction
 from ..check import REGISTRY
 from ..judgement import Diagnosis
-from ..report import page, terminal
+from ..report import page, runbook, terminal
 from .run import Run
 from .surveying import end_workers
 
@@ -32,6 +32,7 @@ def finish(run: Run, session: pytest.Session) -> None:
     if run.interrupted:
         run.guarded("ending xdist's workers", lambda: end_workers(run.config))
     run.diagnosis = run.guarded("the diagnosis", lambda: _diagnose(run)) or _undiagnosed(run)
+    run.guarded("the runbook", lambda: _write_runbook(run))
     session.exitstatus = exit_status(run, session.exitstatus)
 
 
@@ -41,6 +42,20 @@ def _diagnose(run: Run) -> Diagnosis | None:
     from ..diagnosis import diagnose
 
     return diagnose(run.survey, run.outcomes)
+
+
+def _write_runbook(run: Run) -> None:
+    """Beside the page; not where the diagnosis broke: an empty runbook would read as "nothing to do"."""
+    if run.directory is None or run.survey is None or run.diagnosis is None or run.troubles:
+        return
+    run.directory.write_runbook(runbook.text(run.survey, run.diagnosis, interrupted=run.interrupted is not None))
+
+
+def _runbook(run: Run) -> Path | None:
+    """Where there is something to carry out: the file."""
+    if run.directory is None or run.diagnosis is None or not run.diagnosis.causes:
+        return None
+    return run.directory.runbook if run.directory.runbook.is_file() else None
 
 
 def _undiagnosed(run: Run) -> Diagnosis | None:
@@ -71,14 +86,27 @@ def html_summary(run: Run) -> str:
     """The static part of the page."""
     made: str | None = run.guarded(
         "the page's summary",
-        lambda: page.summary(run.survey, run.outcomes, run.diagnosis, interrupted=run.interrupted is not None),
+        lambda: page.summary(
+            run.survey,
+            run.outcomes,
+            run.diagnosis,
+            interrupted=run.interrupted is not None,
+            runbook=_from_page(run),
+        ),
     )
     return made or "<p>preflight: the summary could not be made; results.jsonl has every outcome.</p>"
+
+
+def _from_page(run: Run) -> str | None:
+    """The runbook as the page links it, wherever --html has put the page."""
+    file = _runbook(run)
+    return os.path.relpath(file, Path(run.config.option.htmlpath).absolute().parent) if file else None
 
 
 def terminal_summary(run: Run, reporter: pytest.TerminalReporter) -> None:
     """Causes, nodes, counts; then what else an operator should know."""
     written = run.config.option.htmlpath if run.directory else None
+    file = _runbook(run)
     run.guarded(
         "the summary",
         lambda: terminal.write(
@@ -88,6 +116,7 @@ def terminal_summary(run: Run, reporter: pytest.TerminalReporter) -> None:
             run.diagnosis,
             interrupted=run.interrupted is not None,
             page=_shown(Path(written)) if written else None,
+            runbook=_shown(file) if file else None,
         ),
     )
     for line in (*unused_waivers(run), *run.troubles):

@@ -15,17 +15,18 @@ from ..outcomes import Outcome
 from ..redaction import redact, redact_file
 from ..report import files
 
-TEXT = {".html", ".xml", ".json", ".jsonl"}
+TEXT = {".html", ".xml", ".json", ".jsonl", ".md"}
 
 
 class RunDirectory:
-    """path: the directory; its files are report.html, junit.xml, facts.json and results.jsonl."""
+    """path: the directory; its files are report.html, runbook.md, junit.xml, facts.json and results.jsonl."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.page = path / "report.html"
         self.junit = path / "junit.xml"
         self.facts = path / "facts.json"
+        self.runbook = path / "runbook.md"
         self._results: FileIO | None = None
 
     def add(self, outcome: Outcome) -> None:
@@ -37,6 +38,10 @@ class RunDirectory:
     def write_facts(self, survey: Survey) -> None:
         """facts.json."""
         files.write_facts(self.facts, survey)
+
+    def write_runbook(self, text: str) -> None:
+        """runbook.md."""
+        files.write_runbook(self.runbook, text)
 
     def leave_plan(self, worker: str, needs: Iterable[str]) -> None:
         """What an xdist worker's selection needs, for the process that surveys."""

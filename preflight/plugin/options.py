@@ -28,6 +28,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     connect_timeout: float = 5.0
     command_timeout: float = 30.0
     verify_timeout: float = 180.0
+    verify_budget: float = 600.0
     insecure_host_keys: bool = False
     reference: str | None = None
     complete: bool = False
@@ -35,6 +36,8 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     fail_on_warning: bool = False
     es_url: str | None = None
     es_ca: Path | None = None
+    aws: bool = False
+    aws_profile: str | None = None
     waivers: Path | None = None
     facts: Path | None = None
     reports: Path = Path("reports")
@@ -50,12 +53,13 @@ def add(parser: pytest.Parser) -> None:
         help="nodes and groups in Ansible's YAML layout, for names in --hosts (default: none)",
     )
     for name, default, what in (
-        ("connect", 5.0, "until a node answers and its SSH login is done"),
-        ("command", 30.0, "for each answer of a node and of Elasticsearch"),
-        ("verify", 180.0, "for _verify of one repository"),
+        ("connect-timeout", 5.0, "until a node answers and its SSH login is done"),
+        ("command-timeout", 30.0, "for each answer of a node and of Elasticsearch"),
+        ("verify-timeout", 180.0, "for _verify of one repository"),
+        ("verify-budget", 600.0, "for _verify of all repositories together, those last that are known to fail"),
     ):
         option(
-            f"--{name}-timeout",
+            f"--{name}",
             metavar="SECONDS",
             type=float,
             default=default,
@@ -92,6 +96,13 @@ def add(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="CA of Elasticsearch's HTTP certificate (default: the one each node's configuration names)",
     )
+    option(
+        "--aws",
+        action="store_true",
+        help="ask AWS about security groups, network ACLs and route tables too, read-only, with this machine's "
+        "credentials; docs/aws-policy.json is the policy that is enough (default: AWS is not asked)",
+    )
+    option("--aws-profile", metavar="NAME", help="--aws with the credentials of this profile (default: the SDK's own)")
     option("--waivers", metavar="FILE", help="accepted failures (default: waivers.yml where there is one)")
     option("--facts", metavar="FILE", help="judge a recorded facts.json again; no connection is made (default: none)")
     option(
@@ -124,6 +135,7 @@ def read(config: pytest.Config) -> Choices:
         connect_timeout=_seconds(option.connect_timeout, "--connect-timeout"),
         command_timeout=_seconds(option.command_timeout, "--command-timeout"),
         verify_timeout=_seconds(option.verify_timeout, "--verify-timeout"),
+        verify_budget=_seconds(option.verify_budget, "--verify-budget"),
         insecure_host_keys=option.insecure_host_keys,
         reference=option.reference,
         complete=option.complete,
@@ -131,6 +143,8 @@ def read(config: pytest.Config) -> Choices:
         fail_on_warning=option.fail_on == "warning",
         es_url=_url(option.es_url),
         es_ca=_file(option.es_ca, "--es-ca"),
+        aws=option.aws or option.aws_profile is not None,
+        aws_profile=option.aws_profile,
         waivers=_file(option.waivers, "--waivers"),
         facts=_file(option.facts, "--facts"),
         reports=Path(option.reports).expanduser(),
@@ -173,7 +187,7 @@ def _refuse_unsupported(config: pytest.Config) -> None:
 
 GATHERING = (
     "hosts", "inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user",
-    "insecure_host_keys", "read_only", "es_url", "es_ca",
+    "insecure_host_keys", "read_only", "es_url", "es_ca", "aws", "aws_profile",
 )  # fmt: skip
 """Options that say how to ask nodes; --facts asks none."""
 

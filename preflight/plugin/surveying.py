@@ -91,12 +91,15 @@ def gather(run: Run, wanted: frozenset[str]) -> None:
             connect_timeout=choices.connect_timeout,
             command_timeout=choices.command_timeout,
             verify_timeout=choices.verify_timeout,
+            verify_budget=choices.verify_budget,
             insecure_host_keys=choices.insecure_host_keys,
             reference=choices.reference,
             complete=choices.complete,
             read_only=choices.read_only,
             es_url=choices.es_url,
             es_ca=choices.es_ca,
+            aws=choices.aws,
+            aws_profile=choices.aws_profile,
         )
         progress = Progress(run.config, len(run.names))
         try:

@@ -5,16 +5,20 @@ the node is typed on the node; one for the controller on the machine that runs t
 """
 
 from .asking import ask, restart
-from .keys import discovery_keys, forget_loaded_keys, prove_role, remove_static_keys
+from .aws import lead_to_s3, let_through, open_pairs
+from .bucket import reach_bucket, set_clock
+from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
-from .network import look_at, open_ports, own_route, reach_bucket, upstream_route
+from .network import look_at, open_ports, own_route, upstream_route
 from .process import join, reach_host, start_elasticsearch
+from .refusal import prove_role
 from .region import drop_removed_settings, set_region
 from .restart import come_back
-from .role import give_role, one_role
+from .role import allow_role, give_role, one_role
 from .sources import remove_idle_keys, remove_outside_keys
 
 __all__ = [
+    "allow_role",
     "ask",
     "come_back",
     "complete_pair",
@@ -23,10 +27,13 @@ __all__ = [
     "forget_loaded_keys",
     "give_role",
     "join",
+    "lead_to_s3",
+    "let_through",
     "look_at",
     "match_clients",
     "mend_file",
     "one_role",
+    "open_pairs",
     "open_ports",
     "own_route",
     "prove_role",
@@ -36,6 +43,7 @@ __all__ = [
     "remove_outside_keys",
     "remove_static_keys",
     "restart",
+    "set_clock",
     "set_region",
     "start_elasticsearch",
     "upstream_route",

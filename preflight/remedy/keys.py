@@ -8,9 +8,11 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from ..facts import Install, Keystore, NodeFacts, Survey, View
-from ..judgement import Command, Remedy
+from ..judgement import Command, Remedy, Step
 from ..rules import keystore, members, role
+from . import steps
 from .asking import ask, refused_certificate, restart_does_too, restarting, stamp, waits
+from .refusal import not_yet, role_not_proven
 from .region import drop_removed_settings
 
 
@@ -31,14 +33,7 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         )
     why = next((w for w in (keystore.needed_still(node, keys) for keys in found) if w), None)
     if why is not None:
-        return Remedy(
-            caution=f"do not remove yet: {why}",
-            commands=prove_role(survey, node),
-            advice=(
-                "without a role the node has nothing else to sign with, and every one of its snapshots fails",
-                "the command that removes the keys is printed here once S3 accepts the role from this node",
-            ),
-        )
+        return not_yet(survey, node, why)
     settings = [name for keys in found for name in keys.settings]
     repositories = sorted({r.name for keys in found for r in keys.repositories or ()})
     commands = [*_remove(survey, node, settings)]
@@ -74,7 +69,58 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
             "the process keeps the keys it has loaded until it is restarted or told to reload"
             + (f". Do not restart it yet: {why}" if why else ""),
         )
-    return Remedy(commands=tuple(commands), advice=(*advice, *container(node)))
+    return Remedy(
+        commands=tuple(commands), advice=(*advice, *container(node)), steps=_steps(survey, node, found, settings)
+    )
+
+
+def _steps(
+    survey: Survey, node: NodeFacts, found: Sequence[keystore.ClientKeys], settings: Sequence[str]
+) -> tuple[Step, ...]:
+    """The incident's order, the copy's deletion last: until then everything can be undone."""
+    signs = {r.name: r for keys in found for r in keys.repositories or ()}
+    path, copy = shlex.quote(keystore_path(node)), shlex.quote(backup(survey, node))
+    owned = f"{as_root(node)}stat -c '%a %U:%G' {path} {copy} | sort -u | awk '{{ print }} END {{ exit NR != 1 }}'"
+    loaded: tuple[Step, ...] = ()
+    if signs and steps.can_ask(survey, node):
+        loaded = (steps.reload(survey, node),)
+    elif signs:
+        loaded = (steps.restart_one(survey, node, "this run had no login for Elasticsearch, so a reload has none"),)
+    undo = Command(where=node.name, text=f"{as_root(node)}cp -p {copy} {path}")
+    return (
+        Step(
+            phase="prepare",
+            title="Copy the keystore aside, with its owner and mode",
+            commands=(Command(where=node.name, text=f"{as_root(node)}cp -p -n {path} {copy}"),),
+            notes=("a secret key cannot be read back from IAM: this copy is the only way back",),
+        ),
+        steps.role_proven(node, tuple(signs.values())),
+        Step(
+            phase="change",
+            title="Remove every static setting of the client in one call",
+            commands=(tool(node, "remove", settings), Command(where=node.name, text=owned)),
+            notes=(
+                "in one call: with half a pair left a reload is refused and the next start ends",
+                "the second command compares owner and mode with the copy's, and one line is right. After two, give "
+                "them back (chown and chmod with --reference=COPY), or the next start cannot read the keystore",
+            ),
+        ),
+        *loaded,
+        *steps.verify(survey, node, sorted(signs)),
+        steps.sources(),
+        Step(
+            phase="undo",
+            title="Only where something went wrong: put the copy back",
+            commands=(undo, *(command for step in loaded for command in step.commands)),
+            notes=("that puts the old keys in use again",) if loaded else (),
+        ),
+        Step(
+            phase="cleanup",
+            title="Last of all, delete the copy, which holds the keys",
+            commands=(Command(where=node.name, text=f"{as_root(node)}rm {copy}"),),
+            notes=("not before a snapshot has succeeded: after this nothing can be undone",),
+        ),
+    )
 
 
 def _remove(survey: Survey, node: NodeFacts, settings: list[str]) -> tuple[Command, ...]:
@@ -94,11 +140,26 @@ def tool(node: NodeFacts, verb: str, arguments: Sequence[str] = ()) -> Command:
     home = install.home if install else "/usr/share/elasticsearch"
     conf = install.path_conf if install else str(PurePosixPath(keystore_path(node)).parent)
     words = " ".join(shlex.quote(word) for word in (f"{home}/bin/elasticsearch-keystore", verb, *arguments))
-    return Command(where=node.name, text=f"{as_root(node)}ES_PATH_CONF={shlex.quote(conf)} {words}")
+    # Only the packages' scripts read a file that says where Java is; sudo leaves the variables behind.
+    java = install.java_home if install and install.layout == "tar" else None
+    variables = f"ES_PATH_CONF={shlex.quote(conf)}" + (f" ES_JAVA_HOME={shlex.quote(java)}" if java else "")
+    env = "env " if _container(node) else ""
+    return Command(where=node.name, text=f"{as_root(node)}{env}{variables} {words}")
+
+
+def _container(node: NodeFacts) -> str | None:
+    contained = isinstance(node.install, Install) and node.install.layout == "docker"
+    return steps.container_of(node) if contained else None
 
 
 def as_root(node: NodeFacts) -> str:
-    """sudo as the keystore's owner: the tool refuses to save a file whose owner would change (exit 78)."""
+    """sudo as the keystore's owner: the tool refuses to save a file whose owner would change (exit 78).
+
+    In a container its own user is that, and a name of the host's would be another's there.
+    """
+    inside = _container(node)
+    if inside:
+        return f"sudo docker exec {inside} "
     owner = node.keystore.owner if isinstance(node.keystore, Keystore) else None
     return "sudo " if owner in (None, "root") else f"sudo -u {shlex.quote(owner)} "
 
@@ -114,30 +175,38 @@ def backup(survey: Survey, node: NodeFacts) -> str:
 
 
 def container(node: NodeFacts) -> tuple[str, ...]:
-    """How to type the node's commands where Elasticsearch runs in a container."""
-    if isinstance(node.install, Install) and node.install.layout == "docker":
-        return (
-            "Elasticsearch runs in a container here: type the node's commands inside it (docker exec), without sudo",
-        )
-    return ()
+    """What differs where Elasticsearch runs in a container."""
+    if not isinstance(node.install, Install) or node.install.layout != "docker":
+        return ()
+    said = (
+        "a keystore that is mounted as a file of its own, or made from a secret at each start (ECK), is changed there"
+    )
+    if _container(node) is None:
+        return ("type the node's commands inside its container (docker exec), without sudo", said)
+    return (f"the commands enter its container by docker exec; {said}",)
 
 
 def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
     """Make the process drop a key that its keystore no longer holds."""
-    why = role.unproven(node, role.repositories(survey, node))
+    signs = role.repositories(survey, node)
+    why = role_not_proven(node, signs)
     if why is not None:
-        return Remedy(
-            caution=f"do not reload or restart yet: role not proven on {node.name}: {why}",
-            commands=prove_role(survey, node),
-        )
+        return not_yet(survey, node, why, what="reload or restart", later=None)
     if not isinstance(node.view, View) or survey.options.elasticsearch_login is None:
         why = waits(node)
         if why is not None:
             return Remedy(caution=why, commands=drop_removed_settings(survey, node).commands)
         typed, told = restarting(node)
-        return Remedy(commands=typed, advice=told)
+        return Remedy(
+            commands=typed,
+            advice=told,
+            steps=(
+                steps.role_proven(node, signs),
+                steps.restart_one(survey, node, "this run had no login for Elasticsearch, so a reload has none"),
+            ),
+        )
     reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
-    repositories = sorted(r.name for r in role.repositories(survey, node))
+    repositories = sorted(r.name for r in signs)
     return Remedy(
         commands=(
             ask(survey, node, reload),
@@ -148,18 +217,11 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
             *refused_certificate(node),
             "registering the repository again does not: the process reads its keystore at start and reload only",
         ),
-    )
-
-
-def prove_role(survey: Survey, node: NodeFacts) -> tuple[Command, ...]:
-    """What shows which role the node has, without printing a credential."""
-    base = "http://169.254.169.254/latest"
-    curl = "curl -sS -m 5 --noproxy '*'"
-    token = f"$({curl} -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {base}/api/token)"
-    return (
-        Command(
-            where=node.name,
-            text=f'{curl} -H "X-aws-ec2-metadata-token: {token}" {base}/meta-data/iam/security-credentials/',
+        steps=(
+            steps.role_proven(node, signs),
+            steps.reload(survey, node),
+            *steps.verify(survey, node, repositories),
+            steps.sources(),
         ),
     )
 

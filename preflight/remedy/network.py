@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-from ..facts import CouldNotCheck, Dial, Imds, NodeFacts, Survey, Unknown
+from ..facts import CouldNotCheck, Dial, Imds, NodeFacts, Survey
 from ..judgement import Command, NotApplicable, Remedy
-from ..rules import members, path, ports, routes, tables
+from ..rules import members, ports, routes, tables
 from .asking import AFTERWARDS, CONTROLLER, instance
 
 
@@ -89,37 +89,6 @@ def _proven_change(survey: Survey, node: NodeFacts) -> str | None:
         if wanted.kind == "unicast" and wanted.table == "main" and own_subnet:
             return f"sudo ip route replace {wanted.destination} via {wanted.gateway}"
     return None
-
-
-def reach_bucket(survey: Survey, node: NodeFacts) -> Remedy:
-    """By the step that fails: the name, the certificate; routes behind the node where its own are as they should be."""
-    broken = [] if isinstance(node.buckets, Unknown) else [b for b in node.buckets if path.problem(b)]
-    first = next((b for b in broken if path.unconnected(b)), broken[0] if broken else None)
-    if first is not None and first.dns != "ok":
-        return Remedy(
-            caution="why the name has no address is not proven: these show whom the node asks, and the answer",
-            commands=(
-                Command(where=node.name, text=f"getent ahosts {shlex.quote(first.host)}"),
-                Command(where=node.name, text="cat /etc/resolv.conf"),
-            ),
-            advice=("in a VPC the resolver is the subnet's; enableDnsSupport and the DHCP options decide",),
-        )
-    if first is not None and not path.unconnected(first):
-        to, name = shlex.quote(f"{first.host}:{first.port}"), shlex.quote(first.host)
-        text = f"openssl s_client -connect {to} -servername {name} -showcerts </dev/null"
-        return Remedy(
-            caution="which side is wrong about the certificate is not proven: this shows who signed it, and for whom",
-            commands=(Command(where=node.name, text=text),),
-            advice=(
-                "a proxy that opens TLS, an authority that the trust store lacks, or a wrong clock; "
-                "Elasticsearch's own trust store is the JVM's",
-            ),
-        )
-    try:
-        reference = routes.own_table_matches(survey, node)
-    except (CouldNotCheck, NotApplicable):
-        return upstream_route(survey, node)
-    return own_route(survey, node) if reference is None else upstream_route(survey, node)
 
 
 def upstream_route(survey: Survey, node: NodeFacts) -> Remedy:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
+
 from ..facts import Config, NodeFacts, Survey
 from ..judgement import Command, Remedy
 from ..rules import restart
@@ -12,6 +14,7 @@ from .asking import AFTERWARDS, stamp
 from .keys import remove_static_keys
 from .keystores import complete_pair, mend_file
 from .region import drop_removed_settings
+from .sources import remove_outside_keys
 
 
 def come_back(survey: Survey, node: NodeFacts) -> Remedy:
@@ -24,14 +27,14 @@ def come_back(survey: Survey, node: NodeFacts) -> Remedy:
     if not kinds[1:]:
         return first
     more = f"then mend the rest ({', '.join(kinds[1:])}); the next run prints how"
-    return Remedy(commands=first.commands, caution=first.caution, advice=(*first.advice, more))
+    return replace(first, advice=(*first.advice, more))
 
 
 def _read_changes(node: NodeFacts) -> Remedy:
-    path = node.config.path if isinstance(node.config, Config) else "/etc/elasticsearch/elasticsearch.yml"
+    files = " ".join(shlex.quote(path) for path in restart.changed_files(node))
     return Remedy(
         caution="whether the change is meant is not known",
-        commands=(Command(where=node.name, text=f"sudo ls -l --time-style=full-iso {shlex.quote(path)}"),),
+        commands=(Command(where=node.name, text=f"sudo ls -l --time-style=full-iso {files}"),),
         advice=("compare it with what configuration management holds, before the maintenance window and not in it",),
     )
 
@@ -73,4 +76,5 @@ MENDS: Mapping[restart.Kind, Callable[[Survey, NodeFacts], Remedy]] = {
     "secure setting": _drop_secure_settings,
     "removed setting": drop_removed_settings,
     "waiting keys": remove_static_keys,
+    "waiting outside keys": remove_outside_keys,
 }

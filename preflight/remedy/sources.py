@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from ..facts import Config, Install, NodeFacts, Process, Source, Sources, Survey, View
-from ..judgement import Command, Remedy
-from ..rules import members, role, sources
-from .asking import AFTERWARDS, ask, restart, stamp, waits
-from .keys import prove_role
+from ..judgement import Command, Remedy, Step
+from ..rules import members, sources
+from . import steps
+from .asking import AFTERWARDS, ask, restarting, stamp, waits
+from .refusal import not_yet, role_not_proven
 from .region import drop_removed_settings
 
 UNTOUCHED = "the running process does not use them: nothing has to be restarted for this"
@@ -41,13 +42,9 @@ def remove_outside_keys(survey: Survey, node: NodeFacts) -> Remedy:
             caution=f"do not remove yet: {members.listed(elsewhere)} is not on AWS and has no key in the keystore: "
             "these sign for it too, and a role opens nothing there"
         )
-    why = role.unproven(node, repositories)
+    why = role_not_proven(node, repositories)
     if why is not None:
-        return Remedy(
-            caution=f"do not remove yet: role not proven on {node.name}: {why}",
-            commands=prove_role(survey, node),
-            advice=("without a role the node has nothing else to sign with, and every one of its snapshots fails",),
-        )
+        return not_yet(survey, node, why)
     refuses = waits(node)
     if refuses is not None:
         return Remedy(caution=refuses, commands=drop_removed_settings(survey, node).commands)
@@ -63,17 +60,61 @@ def remove_outside_keys(survey: Survey, node: NodeFacts) -> Remedy:
                 "look at the start script, the container's own settings, the unit's ExecStart",
             ),
         )
+    typed, told = restarting(node)
     again = tuple(
         ask(survey, node, f"_snapshot/{quote(r.name, safe='')}/_verify")
         for r in repositories or ()
         if isinstance(node.view, View) and survey.options.elasticsearch_login is not None
     )
     return Remedy(
-        commands=(*edits, Command(where=node.name, text=restart(node)), *again),
+        commands=(*edits, *typed, *again),
         advice=(
-            "a reload cannot do it: variables and -D options are read when the process starts",
+            *told,
+            RELOAD_CANNOT,
             "restart one node at a time, the elected master last; green and no snapshot running before each",
             *_after(survey, node, files),
+        ),
+        steps=_steps(survey, node, edits, files, used),
+    )
+
+
+RELOAD_CANNOT = "a reload cannot do it: variables and -D options are read when the process starts"
+
+
+def _steps(
+    survey: Survey, node: NodeFacts, edits: Sequence[Command], files: Sequence[str], used: Sequence[sources.Keys]
+) -> tuple[Step, ...]:
+    repositories = sources.on_aws(survey, node) or ()
+    units = any(line.kind == "unit" for keys in used for line in keys.lines)
+    back = [
+        Command(where=node.name, text=f"{steps.root(node)}cp -p {shlex.quote(_copy(survey, path))} {shlex.quote(path)}")
+        for path in files
+    ]
+    back += [Command(where=node.name, text="sudo systemctl daemon-reload")] if units else []
+    again = steps.restart_one(survey, node, RELOAD_CANNOT)
+    copies = " ".join(shlex.quote(_copy(survey, path)) for path in files)
+    return (
+        steps.role_proven(node, repositories),
+        Step(
+            phase="change",
+            title="Copy each file aside and comment the keys out",
+            commands=tuple(edits),
+            notes=("a secret key cannot be read back from IAM: the copies are the only way back",),
+        ),
+        again,
+        *steps.verify(survey, node, [r.name for r in repositories]),
+        steps.sources(),
+        Step(
+            phase="undo",
+            title="Only where something went wrong: put the copies back",
+            commands=(*back, *again.commands),
+            notes=("that puts the old keys in use again",),
+        ),
+        Step(
+            phase="cleanup",
+            title="Last of all, delete the copies, which hold the keys",
+            commands=(Command(where=node.name, text=f"{steps.root(node)}rm {copies}"),),
+            notes=("not before a snapshot has succeeded: after this nothing can be undone",),
         ),
     )
 
@@ -147,8 +188,8 @@ def _from_yml(survey: Survey, node: NodeFacts, names: tuple[str, ...]) -> tuple[
 def _edit(survey: Survey, node: NodeFacts, path: str, script: str) -> list[Command]:
     file, copy = shlex.quote(path), shlex.quote(_copy(survey, path))
     return [
-        Command(where=node.name, text=f"sudo cp -p {file} {copy}"),
-        Command(where=node.name, text=f"sudo sed -i -E {shlex.quote(script)} {file}"),
+        Command(where=node.name, text=f"{steps.root(node)}cp -p {file} {copy}"),
+        Command(where=node.name, text=f"{steps.root(node)}sed -i -E {shlex.quote(script)} {file}"),
     ]
 
 
@@ -181,10 +222,10 @@ def _after(survey: Survey, node: NodeFacts, files: tuple[str, ...]) -> tuple[str
         "also remove them from what put them there (configuration management, image, user data), or they come back"
     ]
     for path in files:
-        found.append(f"to undo: sudo cp -p {shlex.quote(_copy(survey, path))} {shlex.quote(path)}")
+        found.append(f"to undo: {steps.root(node)}cp -p {shlex.quote(_copy(survey, path))} {shlex.quote(path)}")
     if files:
         copies = " ".join(shlex.quote(_copy(survey, path)) for path in files)
-        found.append(f"at the very end, delete what still holds the keys: sudo rm {copies}")
+        found.append(f"at the very end, delete what still holds the keys: {steps.root(node)}rm {copies}")
     if isinstance(node.install, Install) and node.install.layout == "docker":
         found.append(
             "Elasticsearch runs in a container here: a file of its image or volume is changed where it comes from"

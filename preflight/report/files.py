@@ -1,4 +1,4 @@
-"""The files beside the page: facts.json and the lines of results.jsonl. Readable by their owner only."""
+"""The files beside the page: facts.json, runbook.md and the lines of results.jsonl. Readable by their owner only."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ def write_facts(path: Path, survey: Survey) -> None:
     with os.fdopen(_private(partial), "wb") as file:
         file.write(dump(survey))
     partial.replace(path)
+
+
+def write_runbook(path: Path, text: str) -> None:
+    """runbook.md. What UTF-8 cannot carry becomes "?", as in results.jsonl. Raises OSError."""
+    with create(path) as file:
+        file.write(text.encode("utf-8", "replace"))
 
 
 def jsonl_line(outcome: Outcome) -> bytes:

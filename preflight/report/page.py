@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, MutableSequence, Sequence
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -80,8 +81,12 @@ def summary(
     diagnosis: Diagnosis | None,
     *,
     interrupted: bool = False,
+    runbook: str | None = None,
 ) -> str:
-    """The HTML to put first into pytest-html's `prefix`. survey, diagnosis: None where the run never got that far."""
+    """The HTML to put first into pytest-html's `prefix`. survey, diagnosis: None where the run never got that far.
+
+    runbook: runbook.md as the page reaches it, None where there is nothing to carry out
+    """
     nodes = [node.name for node in survey.nodes] if survey else []
     nodes += sorted({outcome.node for outcome in outcomes}.difference(nodes))
     findings = [outcome for verdict in ("fail", "warning") for outcome in outcomes if outcome.outcome == verdict]
@@ -96,6 +101,7 @@ def summary(
         headline=words.headline(diagnosis, interrupted),
         tone=words.tone(outcomes, interrupted),
         interrupted=interrupted,
+        runbook=quote(runbook) if runbook else None,
         unverified=words.unverified(survey),
         tally=words.counts(outcomes),
         columns=_columns(outcomes),

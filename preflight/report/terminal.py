@@ -29,13 +29,18 @@ def write(
     *,
     interrupted: bool = False,
     page: Path | None = None,
+    runbook: Path | None = None,
 ) -> None:
-    """Print the summary of a run. page: the HTML report, named in the last line; survey None: it never got that far."""
+    """Print the summary of a run. survey None: it never got that far.
+
+    page, runbook: the files named in the last lines, runbook None where there is nothing to carry out
+    """
     writer = terminalreporter.config.get_terminal_writer()
     terminalreporter.section("preflight", bold=True)
     for line in lines(
         survey, outcomes, diagnosis,
         width=writer.fullwidth, color=writer.hasmarkup, interrupted=interrupted, page=page,
+        runbook=runbook,
     ):  # fmt: skip
         terminalreporter.write_line(line)
 
@@ -49,10 +54,11 @@ def lines(
     color: bool,
     interrupted: bool = False,
     page: Path | None = None,
+    runbook: Path | None = None,
 ) -> list[str]:
     """The summary, a string a line. Sentences are wrapped to width; commands never are, so that they can be copied."""
     ink = _Ink(min(width, WIDEST), color)
-    return list(_summary(ink, survey, outcomes, diagnosis, interrupted, page))
+    return list(_summary(ink, survey, outcomes, diagnosis, interrupted, page, runbook))
 
 
 class _Ink:
@@ -85,6 +91,7 @@ def _summary(
     diagnosis: Diagnosis | None,
     interrupted: bool,
     page: Path | None,
+    runbook: Path | None,
 ) -> Iterator[str]:
     yield from ink.wrap(words.headline(diagnosis, interrupted), kind=words.tone(outcomes, interrupted))
     if words.unverified(survey):
@@ -120,6 +127,8 @@ def _summary(
     yield from ink.wrap(f"Checks: {tally}")
     if page:
         yield f"Report: {page}"
+    if runbook:
+        yield f"Runbook, step by step: {runbook}"
 
 
 def _cause(ink: _Ink, number: int, cause: Cause, shown: dict[Remedy, str]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import s3
-from ..facts import BucketPath, CouldNotCheck, NodeFacts, Repository, Survey, known
+from ..facts import BucketPath, CouldNotCheck, NodeFacts, Repository, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import members, routes
 from . import repository as repository_rules
@@ -65,12 +65,41 @@ def problem(path: BucketPath) -> str | None:
     where = f"{path.host}:{path.port}"
     if path.dns != "ok":
         return f"the name {path.host} has no address (dns)"
+    given = f", an address of /etc/hosts, line {path.hosts_lines[0]}" if path.hosts_lines else ""
     if path.tcp is not None and path.tcp != "open":
         how = {"refused": "refused", "timeout": "timeout", "no-route": "no route"}[path.tcp]
-        return f"TCP to {where} ({', '.join(path.addresses)}): {how} after {path.milliseconds:.0f} ms"
+        return f"TCP to {where} ({', '.join(path.addresses)}{given}): {how} after {path.milliseconds:.0f} ms"
     if path.tls not in (None, "ok"):
-        return f"TLS to {where}: {path.tls}"
+        return f"TLS to {where}{f' ({path.addresses[0]}{given})' if given else ''}: {path.tls}"
     return None
+
+
+def misnamed(survey: Survey, node: NodeFacts, path: BucketPath) -> str | None:
+    """Why the name is what is wrong with a broken path, as a line of evidence; None where nothing says so.
+
+    Nobody gets there by that address: a line of /etc/hosts gave it, and DNS or a companion that reaches the bucket has
+    another; or there is no address at all, where a companion has one. Raises CouldNotCheck.
+    """
+    if problem(path) is None:
+        return None
+    reaching = {
+        other.name: theirs.addresses
+        for other in members.companions(survey, node)
+        for theirs in (() if isinstance(other.buckets, Unknown) else other.buckets)
+        if theirs.host == path.host and theirs.tcp == "open" and problem(theirs) is None
+    }
+    if path.dns != "ok":
+        resolved = [f"{name} has {addresses[0]}" for name, addresses in reaching.items()]
+        return f"the name {path.host} has no address here; {members.listed(resolved)}" if resolved else None
+    if not path.hosts_lines or any(set(path.addresses) & set(theirs) for theirs in reaching.values()):
+        return None
+    others = [f"{name} reaches it at {addresses[0]}" for name, addresses in reaching.items()]
+    if path.resolver and not set(path.resolver) & set(path.addresses):
+        others.insert(0, f"DNS alone gives this node {path.resolver[0]}")
+    if not others:
+        return None
+    line = f"line {path.hosts_lines[0]} of /etc/hosts gives {path.host} the address {path.addresses[0]}"
+    return f"{line}; {members.listed(others)}"
 
 
 def _own_table(survey: Survey, node: NodeFacts) -> str:

@@ -18,11 +18,11 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of failure. kind: what it says about credentials and network; words: for a sentence about it.
 
     key refused: S3 was reached and does not accept the key itself; denied: the key is good, a policy says no
-    no credentials: nothing to sign with; connection: S3 was not reached
+    no credentials: nothing to sign with; connection: S3 was not reached; clock: signed at another time than S3's
     """
 
     pattern: str
-    kind: Literal["key refused", "denied", "no credentials", "connection"]
+    kind: Literal["key refused", "denied", "no credentials", "connection", "clock"]
     words: str
 
 
@@ -46,6 +46,11 @@ MEANINGS = (
         pattern=r"token is malformed or otherwise invalid|token included in the request is invalid|InvalidToken",
         kind="key refused",
         words="the session token does not belong to the key",
+    ),
+    Meaning(
+        pattern=r"difference between the request time and the current time is too large|RequestTimeTooSkewed",
+        kind="clock",
+        words="the node's clock and S3's are more than 15 minutes apart",
     ),
     Meaning(
         pattern=r"\baccess ?denied\b|is not authorized to perform",

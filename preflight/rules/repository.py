@@ -59,14 +59,13 @@ def verifies(survey: Survey, node: NodeFacts) -> Finding | None:
 
 def verification_of(survey: Survey, node: NodeFacts, repository: str) -> Verification:
     """How `_verify` of the repository ended. Raises CouldNotCheck where it was not called or gave no answer."""
-    for verification in known(members.cluster_of(survey, node).verifications):
+    verifications = known(members.cluster_of(survey, node).verifications)
+    for verification in verifications:
         if not isinstance(verification, Unknown) and verification.repository == repository:
             return verification
-    for verification in known(members.cluster_of(survey, node).verifications):
-        if isinstance(verification, Unknown) and repository in verification.reason:
-            known(verification)
-    for verification in known(members.cluster_of(survey, node).verifications):
-        known(verification)
+    unknown = [verification for verification in verifications if isinstance(verification, Unknown)]
+    for why in (*(w for w in unknown if f"_verify of {repository} " in f"{w.reason} "), *unknown):
+        known(why)
     raise CouldNotCheck(f"_verify of {repository} was not called")
 
 

@@ -11,8 +11,8 @@ from typing import Literal
 import msgspec
 
 from ..facts import CouldNotCheck, NodeFacts, Process, Survey, Unknown, known
-from ..judgement import Finding
-from . import keystore, keystores, members, region
+from ..judgement import Finding, NotApplicable
+from . import keystore, keystores, members, region, sources
 
 SECURE = re.compile(
     keystores.SECURE.pattern + r"|discovery\.ec2\.(?:access_key|secret_key|session_token|proxy\.(?:username|password))"
@@ -26,9 +26,9 @@ PASSPHRASE_FILE = "ES_KEYSTORE_PASSPHRASE_FILE"  # noqa: S105 - a variable's nam
 """What the packages' service reads the keystore's password from (systemd-entrypoint, since 7.7)."""
 
 WRITING = 5.0
-"""Seconds after its start until which a change of elasticsearch.yml may still have been read by it."""
+"""Seconds after its start until which a change of a file may still have been read by it."""
 
-Kind = Literal["half", "file", "password", "secure setting", "removed setting", "waiting keys"]
+Kind = Literal["half", "file", "password", "secure setting", "removed setting", "waiting keys", "waiting outside keys"]
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +73,7 @@ def judge(survey: Survey, node: NodeFacts) -> Judgement:
     """Every reason that is known, beside the first doubt. Raises nothing."""
     reasons: list[Reason] = []
     doubts: list[CouldNotCheck] = []
-    for ask in (_file, _password, _halves, _settings, _waiting):
+    for ask in (_file, _password, _halves, _settings, _waiting, _waiting_outside):
         try:
             reasons += ask(survey, node)
         except CouldNotCheck as doubt:
@@ -161,8 +161,41 @@ def _waiting(survey: Survey, node: NodeFacts) -> list[Reason]:
     ]
 
 
+def _waiting_outside(survey: Survey, node: NodeFacts) -> list[Reason]:
+    """Whole pairs that files hand to the next start alone, where the keystore holds none that would win over them."""
+    known(node.sources)
+    try:
+        sources.on_aws(survey, node)
+        found = sources.waiting(survey, node)
+    except (CouldNotCheck, NotApplicable):
+        return []  # SRC-1 says so
+    if node.process is None or not sources.keystore_is_clean(survey, node):
+        return []
+    return [
+        Reason(
+            kind="waiting outside keys",
+            text=f"{members.listed(keys.names)} on disk, not loaded yet: "
+            "from the next start on this node signs with them and no longer with its role (SRC-1)",
+        )
+        for keys in found
+        if keys.loaded is False
+    ]
+
+
 def _changes(node: NodeFacts) -> tuple[str, ...]:
-    process, config = known(node.process), known(node.config)
-    if not isinstance(process, Process) or config.modified <= process.started + WRITING:
+    files = changed_files(node)
+    if not files:
         return ()
-    return (f"{config.path} changed since the process started: the next start reads it for the first time",)
+    what = "it" if len(files) == 1 else "them"
+    return (
+        f"{members.listed(files)} changed since the process started: the next start reads {what} for the first time",
+    )
+
+
+def changed_files(node: NodeFacts) -> tuple[str, ...]:
+    """Files that a start reads and that are younger than the process. Raises CouldNotCheck."""
+    process, config, disk = known(node.process), known(node.config), known(node.sources)
+    if not isinstance(process, Process):
+        return ()
+    times = {config.path: config.modified, **disk.modified}
+    return tuple(path for path, modified in times.items() if modified > process.started + WRITING)

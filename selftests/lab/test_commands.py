@@ -11,6 +11,7 @@ import pytest
 from lab import names, requirements, state
 from lab.__main__ import main
 from lab.errors import LabError
+from lab.faults import FAULTS
 from lab.state import Lab
 
 ROOT = Path(__file__).parent.parent.parent
@@ -38,12 +39,7 @@ def no_lab(monkeypatch, tmp_path):
 def test_faults_are_listed_a_line_each_to_anybody(capsys):
     assert main(["faults"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [
-        "stale-keystore", "stale-in-memory", "stale-on-disk", "keystore-half", "lone-session-token",
-        "keystore-unreadable", "keystore-missing", "env-keys", "jvm-option-keys", "default-file-keys", "yml-bare-keys",
-        "region-missing", "no-instance-role", "port-refused", "port-dropped",
-        "route-drift", "route-drift-upstream", "elasticsearch-down", "host-down",
-    ]  # fmt: skip
+    assert [line.split()[0] for line in lines] == list(FAULTS)
     assert all(len(line.split()) > 3 for line in lines)
 
 

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from lab import names
 from lab.aws import instances
+from lab.aws_peers import Treatment, treat
 from lab.errors import LabError
 
 REGION_HOST = f"s3.{names.REGION}.amazonaws.com"
@@ -190,6 +191,43 @@ def test_a_signature_for_another_region_is_malformed(aws):
 def test_an_sdk_follows_the_bucket_into_its_region(aws):
     s3 = aws.client("s3", aws.role_keys(), region="us-east-1")
     assert s3.list_objects_v2(Bucket=names.BUCKET)["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+# One peer
+
+
+@pytest.fixture
+def treated(running_aws):
+    """treated(Treatment) holds for this machine's address until the test ends."""
+    yield lambda how: treat(running_aws.state, "127.0.0.1", how)
+    treat(running_aws.state, "127.0.0.1", Treatment())
+
+
+def test_a_signature_of_another_time_is_refused_with_s3s_own_time(aws, treated):
+    treated(Treatment(ahead=1200))
+    status, headers, body = signed(aws, BUCKET_HOST, names.REGION)
+    assert status == 403 and "<Code>RequestTimeTooSkewed</Code>" in body
+    assert "<MaxAllowedSkewMilliseconds>900000</MaxAllowedSkewMilliseconds>" in body
+    ahead = parsedate_to_datetime(headers["Date"]) - datetime.datetime.now(datetime.timezone.utc)
+    assert datetime.timedelta(minutes=19) < ahead < datetime.timedelta(minutes=21)
+    treated(Treatment(ahead=600))
+    assert signed(aws, BUCKET_HOST, names.REGION)[0] == 200
+
+
+def test_a_bucket_policy_denies_one_address_what_is_signed_and_nothing_else(aws, treated):
+    treated(Treatment(denied=True))
+    s3 = aws.client("s3", aws.role_keys())
+    status, code, words = refused(s3.put_object, Bucket=names.BUCKET, Key="prod/k", Body=b"")
+    assert (status, code) == (403, "AccessDenied")
+    role = f"arn:aws:sts::{names.ACCOUNT}:assumed-role/{names.ROLE}/i-0e500000000000001"
+    assert words == (
+        f"User: {role} is not authorized to perform: s3:PutObject on resource: "
+        f'"arn:aws:s3:::{names.BUCKET}/prod/k" with an explicit deny in a resource-based policy'
+    )
+    assert "s3:ListBucket on resource" in refused(s3.list_objects_v2, Bucket=names.BUCKET)[2]
+    stale = aws.client("s3", aws.keys("stale_key"))
+    assert refused(stale.list_objects_v2, Bucket=names.BUCKET)[1] == "InvalidAccessKeyId"
+    assert ask(aws, "HEAD", BUCKET_HOST)[1]["x-amz-bucket-region"] == names.REGION
 
 
 # The wire

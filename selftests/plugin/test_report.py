@@ -20,7 +20,9 @@ def test_every_file_is_its_owners_alone_and_latest_points_there(project):
     reports = project.path / "reports"
     latest = reports / "latest"
     assert latest.is_symlink() and not Path(latest.readlink()).is_absolute()
-    assert {path.name for path in latest.iterdir()} == {"report.html", "junit.xml", "facts.json", "results.jsonl"}
+    assert {path.name for path in latest.iterdir()} == {
+        "report.html", "runbook.md", "junit.xml", "facts.json", "results.jsonl"
+    }  # fmt: skip
     assert {mode(path) for path in latest.iterdir()} == {0o600}
     assert mode(latest) == 0o700
     assert len(list(reports.iterdir())) == 2
@@ -47,8 +49,21 @@ def test_the_users_own_report_paths_are_respected(project):
     for name in ("mine.html", "mine.xml"):
         (project.path / name).touch(0o644)
     project.run("--html=mine.html", "--junitxml=mine.xml", "--reports=elsewhere")
-    assert {path.name for path in (project.path / "elsewhere" / "latest").iterdir()} == {"facts.json", "results.jsonl"}
+    directory = project.path / "elsewhere" / "latest"
+    assert {path.name for path in directory.iterdir()} == {"facts.json", "results.jsonl", "runbook.md"}
+    link = f'href="elsewhere/{directory.readlink()}/runbook.md"'
+    assert link in (project.path / "mine.html").read_text(), "as it is seen from there"
     assert mode(project.path / "mine.html") == mode(project.path / "mine.xml") == 0o600
+
+
+def test_the_runbook_is_named_where_something_is_wrong_and_only_there(project):
+    wrong = project.run("-k", "fails_on_es_2 and es-2")
+    wrong.stdout.fnmatch_lines([f"Runbook, step by step: reports/{project.report.resolve().name}/runbook.md"])
+    assert "```sh change es-2\nsudo mend it\n```" in (project.report / "runbook.md").read_text()
+    assert 'href="runbook.md"' in (project.report / "report.html").read_text()
+    well = project.run("-k", "fails_on_es_2 and es-1")
+    assert (project.report / "runbook.md").read_text().startswith("Nothing to carry out. ")
+    assert "runbook.md" not in well.stdout.str() + (project.report / "report.html").read_text()
 
 
 def test_junit_properties(project):
@@ -80,7 +95,7 @@ def test_results_are_complete_records(project):
         "observed": "two static keys",
         "expected": "no static key",
         "details": ["s3.client.default.access_key"],
-        "remedy": {"commands": [{"where": "es-2", "text": "sudo mend it"}], "caution": None, "advice": []},
+        "remedy": {"commands": [{"where": "es-2", "text": "sudo mend it"}], "caution": None, "advice": [], "steps": []},
         "waiver": None,
     }
 

@@ -76,6 +76,7 @@ def test_a_packaged_host_with_nothing_set_names_what_was_read(host, look):
     value = msgspec.convert(look()["value"], records.Sources)
     assert value.found == ()
     assert [Path(path).name for path in value.files] == ["jvm.options", "default", "elasticsearch.service"]
+    assert value.modified == {path: Path(path).stat().st_mtime for path in value.files}
 
 
 def test_every_kind_of_file_on_every_python(host, look, python):

@@ -49,6 +49,7 @@ STARTED = 1_763_980_800.0
 
 STALE = "The AWS Access Key Id you provided does not exist in our records."
 NO_CREDENTIALS = "Unable to load credentials from any of the providers in the chain AwsCredentialsProviderChain"
+DENIED = "Access Denied"
 CONNECT_TIMED_OUT = "Unable to execute HTTP request: Connect timed out"
 STATIC_KEYS = ("s3.client.default.access_key", "s3.client.default.secret_key")
 REGION = "ap-northeast-2"
@@ -200,6 +201,10 @@ def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
         sources=Sources(
             files=("/etc/elasticsearch/jvm.options", "/etc/default/elasticsearch"),
             found=(),
+            modified={
+                "/etc/elasticsearch/jvm.options": STARTED - 9 * 86_400,
+                "/etc/default/elasticsearch": STARTED - 2 * 86_400,
+            },
         ),
         imds=Imds(
             outcome="answered",
@@ -429,6 +434,26 @@ def no_instance_role(survey: Survey, name: str) -> Survey:
     return verify_fails(survey, name, NO_CREDENTIALS)
 
 
+def other_role(survey: Survey, name: str, role: str = "es-node-b") -> Survey:
+    """Another role than the other nodes', which may do the same."""
+    found = survey.node(name)
+    assert isinstance(found.imds, Imds)
+    return with_node(survey, name, imds=replace(found.imds, role=role))
+
+
+def role_refused(survey: Survey, name: str, answer: SignedList) -> Survey:
+    """What S3 answers to every list that this node signs with its role."""
+    found = survey.node(name)
+    assert not isinstance(found.buckets, Unknown)
+    return with_node(survey, name, buckets=tuple(replace(b, signed_list=answer) for b in found.buckets))
+
+
+def role_without_bucket_access(survey: Survey, name: str) -> Survey:
+    """Another role, which S3 denies the bucket."""
+    denied = SignedList(status=403, code="AccessDenied", message="Access Denied")
+    return verify_fails(role_refused(other_role(survey, name, "es-bare"), name, denied), name, DENIED)
+
+
 def port_fails(survey: Survey, source: str, target: str, outcome: str, port: str = "transport") -> Survey:
     """From source, target's port does not open."""
     found = survey.node(source)
@@ -477,6 +502,24 @@ def s3_cut_off(survey: Survey, name: str) -> Survey:
 def route_upstream(survey: Survey, name: str) -> Survey:
     """The node's own table is as its peers'; what lies behind its gateway drops its S3 traffic."""
     return s3_cut_off(survey, name)
+
+
+def dns_wrong(survey: Survey, name: str) -> Survey:
+    """A line of /etc/hosts gives the bucket's name an address where nobody is; DNS has the right one."""
+    survey = s3_cut_off(survey, name)
+    found = survey.node(name)
+    assert not isinstance(found.buckets, Unknown) and not isinstance(found.paths, Unknown)
+    wrong = "198.18.1.99"
+    buckets = tuple(replace(b, addresses=(wrong,), hosts_lines=(4,), resolver=(S3_ADDRESS,)) for b in found.buckets)
+    paths = tuple(replace(p, target=wrong) if p.purpose.startswith("s3:") else p for p in found.paths)
+    return with_node(survey, name, buckets=buckets, paths=paths)
+
+
+def clock_skew(survey: Survey, name: str, seconds: float = -1200.0) -> Survey:
+    """S3's answers to this node are of another time than its own; the SDK signs again and gets through."""
+    found = survey.node(name)
+    assert not isinstance(found.buckets, Unknown)
+    return with_node(survey, name, buckets=tuple(replace(b, clock_offset=seconds) for b in found.buckets))
 
 
 def route_own(survey: Survey, name: str, gateway: str = "198.18.0.254") -> Survey:
@@ -549,7 +592,7 @@ def written(survey: Survey, name: str, *lines: Source) -> Survey:
     found = survey.node(name).sources
     assert isinstance(found, Sources)
     files = tuple(dict.fromkeys((*found.files, *(line.path for line in lines))))
-    return with_node(survey, name, sources=Sources(files=files, found=(*found.found, *lines)))
+    return with_node(survey, name, sources=replace(found, files=files, found=(*found.found, *lines)))
 
 
 def started_with(survey: Survey, name: str, *, variables: Iterable[str] = (), options: Iterable[str] = ()) -> Survey:
@@ -607,10 +650,13 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "keystore-missing": keystore_missing,
     "region-missing": region_missing,
     "no-instance-role": no_instance_role,
+    "role-without-bucket-access": role_without_bucket_access,
     "port-refused": port_refused,
     "port-dropped": port_dropped,
     "route-drift": route_own,
     "route-drift-upstream": route_upstream,
+    "dns-wrong": dns_wrong,
+    "clock-skew": clock_skew,
     "env-keys": env_keys,
     "jvm-option-keys": jvm_option_keys,
     "default-file-keys": default_file_keys,

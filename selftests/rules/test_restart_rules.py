@@ -105,6 +105,53 @@ def test_a_changed_file_is_a_warning(late, changed):
         assert cause.id == "changed-since-start"
 
 
+def with_changed(survey, *paths, late=60.0):
+    node = survey.node("es-2")
+    times = dict.fromkeys(paths, node.process.started + late)
+    return with_node(survey, "es-2", sources=replace(node.sources, modified={**node.sources.modified, **times}))
+
+
+UNIT = "/etc/systemd/system/elasticsearch.service.d/override.conf"
+
+
+@pytest.mark.parametrize("path", ["/etc/elasticsearch/jvm.options.d/heap.options", "/etc/default/elasticsearch", UNIT])
+def test_every_file_that_a_start_reads_is_looked_at(path):
+    """jvm.options, variables, the unit with its drop-ins: a warning each, with the command that shows the file."""
+    survey = with_changed(healthy(), path)
+    finding = judge(survey)
+
+    assert finding.warning
+    assert finding.observed == f"{path} changed since the process started: the next start reads it for the first time"
+    (cause,) = diagnose(survey, judged(survey)).causes
+    assert cause.id == "changed-since-start"
+    assert cause.remedy.commands[0].text.endswith(f" {path}")
+    assert judge(with_changed(healthy(), path, late=-1.0)) is None
+
+
+def test_several_changed_files_are_one_line():
+    survey = with_changed(with_yml(healthy(), late=60.0), UNIT)
+
+    assert judge(survey).observed == (
+        f"/etc/elasticsearch/elasticsearch.yml and {UNIT} changed since the process started: "
+        "the next start reads them for the first time"
+    )
+    assert judge(with_node(survey, "es-2", process=None)) is None
+
+
+def test_keys_on_disk_outside_the_keystore_wait_for_the_next_start():
+    """Where the version honours them, and no key in the keystore would win over them."""
+    survey = surveys.default_file_keys(healthy(), "es-2")
+
+    assert judge(survey).observed == (
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY on disk, not loaded yet: "
+        "from the next start on this node signs with them and no longer with its role (SRC-1)"
+    )
+    assert judge(surveys.env_keys(healthy(), "es-2")) is None
+    assert judge(surveys.stale_keys(survey, "es-2")) is None
+    assert judge(surveys.default_file_keys(healthy(version="8.18.0"), "es-2")) is None
+    assert judge(with_node(survey, "es-2", process=None)) is None
+
+
 def test_a_younger_keystore_without_keys_is_quiet():
     """Keys were removed, or anything else written: the time of a change decides nothing."""
     assert judge(surveys.keys_on_disk(healthy(), "es-2")) is None
@@ -146,7 +193,7 @@ def test_a_password_on_a_node_that_does_not_run():
         judge(with_node(healthy(), "es-2", keystore=PROTECTED, process=None))
 
 
-@pytest.mark.parametrize("section", ["keystore", "config", "process", "install"])
+@pytest.mark.parametrize("section", ["keystore", "config", "sources", "process", "install"])
 def test_what_nobody_saw_is_no_pass(section):
     """Unless something else is known to be wrong."""
     why = Unknown(reason="nobody looked")

@@ -5,7 +5,7 @@ import re
 import socket
 import time
 
-from .base import REGION, Unseen
+from .base import REGION, Unseen, finish, read_text, start, tool
 from .network import Unresolved, addresses_of, dial_all
 
 # Only S3's own hosts are shown a signature: amazonaws.com also names instances and load balancers of anybody.
@@ -16,6 +16,7 @@ CA_BUNDLES = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+HOSTS = "/etc/hosts"
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
@@ -34,6 +35,8 @@ def bucket_path(asked, look, patience):
         "bucket_region": None,
         "clock_offset": None,
         "signed_list": None,
+        "hosts_lines": [],
+        "resolver": None,
     }
     try:
         walk(asked, look, patience, value)
@@ -56,7 +59,7 @@ def walk(asked, look, patience, value):
     finally:
         value["milliseconds"] = round((time.monotonic() - began) * 1000, 1)
     try:
-        value["signed_list"] = signed_list(wire, path, asked, look, value["bucket_region"])
+        value["signed_list"] = signed_list(wire, path, asked, look, value)
     finally:
         wire.close()
 
@@ -69,6 +72,9 @@ def reach(asked, path, look, patience, value):
     except Unresolved:
         value["dns"] = "dns"
         raise Unseen("not tried: %s has no address on this node" % host)
+    value["hosts_lines"] = hosts_lines(host, value["addresses"])
+    if value["hosts_lines"]:
+        value["resolver"] = from_dns(host, look.deadline.left(patience))
     dialled = dial_all([(address, port) for address in value["addresses"]], patience, look.deadline)
     reached = [address for address, (outcome, _, _) in zip(value["addresses"], dialled) if outcome == "open"]
     value["tcp"] = "open" if reached else dialled[0][0]
@@ -85,6 +91,32 @@ def reach(asked, path, look, patience, value):
     value["bucket_region"] = answer.getheader("x-amz-bucket-region")
     value["clock_offset"] = clock_offset(answer.getheader("Date"))
     return wire
+
+
+def hosts_lines(host, addresses):
+    """Numbers of the lines of /etc/hosts that give the name one of its addresses; none where it may not be read."""
+    try:
+        lines = read_text(HOSTS).splitlines()
+    except (Unseen, OSError):
+        return []
+    found = []
+    for number, line in enumerate(lines, 1):
+        fields = line.partition("#")[0].split()
+        if fields and fields[0] in addresses and host.lower() in [name.lower() for name in fields[1:]]:
+            found.append(number)
+    return found
+
+
+def from_dns(host, seconds):
+    """What the name server alone says, None where it says nothing or cannot be asked past /etc/hosts."""
+    getent = tool("getent")
+    if getent is None:
+        return None
+    try:
+        status, output, _ = finish(start([getent, "-s", "hosts:dns", "ahosts", host]), seconds)
+    except Unseen:
+        return None
+    return sorted({line.split()[0] for line in output.splitlines() if line.split()}) if status == 0 else None
 
 
 def connect(address, asked, deadline, patience, value):
@@ -147,7 +179,7 @@ def clock_offset(date):
     return None if parsed is None else round(time.time() - mktime_tz(parsed) - 0.5, 1)
 
 
-def signed_list(wire, path, asked, look, bucket_region):
+def signed_list(wire, path, asked, look, seen):
     """One key's worth of ListObjectsV2 under the base path. Raises Unseen with why it was not tried."""
     import http.client
 
@@ -158,7 +190,7 @@ def signed_list(wire, path, asked, look, bucket_region):
             "not tried: the role's credentials are shown to S3 of AWS over TLS only, not to %s" % asked["host"]
         )
     # The bucket's own region: what is proven here is the role; the setting's region is REGION-1's matter.
-    region = bucket_region or asked["region"]
+    region = seen["bucket_region"] or asked["region"]
     if not region or not REGION.fullmatch(region):
         raise Unseen("not tried: the bucket's region is not known")
     key = look.metadata().key
@@ -169,7 +201,9 @@ def signed_list(wire, path, asked, look, bucket_region):
     if base:
         query["prefix"] = base + "/"
     host = asked["host"] if asked["port"] == 443 else "%s:%d" % (asked["host"], asked["port"])
-    target, headers = signed(host, path, query, region, key, time.gmtime())
+    # By S3's clock, as the SDKs do after a first refusal: a wrong clock is PATH-2's matter.
+    now = time.gmtime(time.time() - (seen["clock_offset"] or 0))
+    target, headers = signed(host, path, query, region, key, now)
     try:
         wire.request("GET", target, headers=headers)
         answer = wire.getresponse()

@@ -10,6 +10,7 @@ import shlex
 
 from .base import Unseen, read_text, status_of
 from .install import DEFAULTS
+from .process import unit_of
 
 # In the order systemd looks: of a unit's own file the first counts, of drop-ins all do.
 UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
@@ -46,7 +47,7 @@ class Reading(object):
     """The files as they are read, each once."""
 
     def __init__(self):
-        self.files, self.found, self.unset = [], [], set()
+        self.files, self.found, self.unset, self.modified = [], [], set(), {}
 
     def value(self):
         kept = [
@@ -54,17 +55,19 @@ class Reading(object):
             for entry in self.found
             if entry["kind"] == "jvm-options" or (entry["through"] or entry["name"]) not in self.unset
         ]
-        return {"files": self.files, "found": kept}
+        return {"files": self.files, "found": kept, "modified": self.modified}
 
     def text(self, root, path):
         """Its content, None where there is none or it was read before. Raises Unseen where it may not be read."""
-        if path in self.files or status_of(root + path) is None or os.path.isdir(root + path):
+        state = status_of(root + path)
+        if path in self.files or state is None or os.path.isdir(root + path):
             return None
         try:
             content = read_text(root + path)
         except FileNotFoundError:
             return None
         self.files.append(path)
+        self.modified[path] = state.st_mtime
         return content
 
     def keep(self, kind, path, line, name, value, through=None):
@@ -156,17 +159,13 @@ class Reading(object):
 
 def units(look, place):
     """Names of the units that may start it: its control group's own, and the package's."""
-    found = [PACKAGED_UNIT] if place["layout"] in ("deb", "rpm") else []
     server = look.server()
-    if server is not None:
-        try:
-            groups = server.read("cgroup")
-        except (OSError, IOError):
-            groups = ""
-        match = re.search(r"/system\.slice/(?:[^\n]*/)?([^/\n]*elastic[^/\n]*\.service)$", groups, re.M)
-        if match and match.group(1) not in found:
-            found.append(match.group(1))
-    return found
+    own = unit_of(server) if server is not None else None
+    packaged = place["layout"] in ("deb", "rpm") and own != PACKAGED_UNIT
+    # Beside other Elasticsearch processes the package's unit may be one of theirs.
+    if packaged and not (own and server.others):
+        return [PACKAGED_UNIT] + [own] * bool(own)
+    return [own] * bool(own)
 
 
 def unit_names(unit):

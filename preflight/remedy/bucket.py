@@ -1,0 +1,84 @@
+"""What stands between one node and its bucket: the name, the certificate, the clock."""
+
+from __future__ import annotations
+
+import shlex
+
+from ..facts import BucketPath, CouldNotCheck, NodeFacts, Survey, Unknown
+from ..judgement import Command, NotApplicable, Remedy
+from ..rules import path, routes
+from .asking import AFTERWARDS, stamp
+from .network import own_route, upstream_route
+
+
+def reach_bucket(survey: Survey, node: NodeFacts) -> Remedy:
+    """By the step that fails: the name, the certificate; routes behind the node where its own are as they should be."""
+    broken = [] if isinstance(node.buckets, Unknown) else [b for b in node.buckets if path.problem(b)]
+    first = next((b for b in broken if path.unconnected(b)), broken[0] if broken else None)
+    named = next((b for b in broken if b.hosts_lines and path.misnamed(survey, node, b)), None)
+    if named is not None:
+        return _drop_name(survey, node, named)
+    if first is not None and first.dns != "ok":
+        return Remedy(
+            caution="why the name has no address is not proven: these show whom the node asks, and the answer",
+            commands=(
+                Command(where=node.name, text=f"getent ahosts {shlex.quote(first.host)}"),
+                Command(where=node.name, text="cat /etc/resolv.conf"),
+            ),
+            advice=("in a VPC the resolver is the subnet's; enableDnsSupport and the DHCP options decide",),
+        )
+    if first is not None and not path.unconnected(first):
+        to, name = shlex.quote(f"{first.host}:{first.port}"), shlex.quote(first.host)
+        text = f"openssl s_client -connect {to} -servername {name} -showcerts </dev/null"
+        return Remedy(
+            caution="which side is wrong about the certificate is not proven: this shows who signed it, and for whom",
+            commands=(Command(where=node.name, text=text),),
+            advice=(
+                "a proxy that opens TLS, an authority that the trust store lacks, or a wrong clock; "
+                "Elasticsearch's own trust store is the JVM's",
+            ),
+        )
+    try:
+        reference = routes.own_table_matches(survey, node)
+    except (CouldNotCheck, NotApplicable):
+        return upstream_route(survey, node)
+    return own_route(survey, node) if reference is None else upstream_route(survey, node)
+
+
+def _drop_name(survey: Survey, node: NodeFacts, named: BucketPath) -> Remedy:
+    """Take the name out of its lines of /etc/hosts, where DNS has an address to take its place."""
+    look = Command(where=node.name, text=f"grep -nF {shlex.quote(named.host)} /etc/hosts")
+    if not named.resolver:
+        return Remedy(
+            caution="what DNS has for that name is not proven: without the line the node may have no address at all",
+            commands=(look, Command(where=node.name, text=f"getent -s hosts:dns ahosts {shlex.quote(named.host)}")),
+            advice=("where that prints an address, take the name out of /etc/hosts", AFTERWARDS),
+        )
+    pattern = named.host.replace(".", r"\.")
+    edits = "; ".join(rf"{line}s/[[:blank:]]{pattern}([[:blank:]]|$)/\1/I" for line in named.hosts_lines)
+    text = f"sudo sed -i.before-preflight-{stamp(survey)} -E {shlex.quote(edits)} /etc/hosts"
+    return Remedy(
+        commands=(look, Command(where=node.name, text=text)),
+        advice=(
+            "other names of that line stay; a copy of the file is kept beside it",
+            "Elasticsearch asks again after a minute: neither reload nor restart",
+            "take the line out of what wrote it too (user data, configuration management, a hosts template)",
+            AFTERWARDS,
+        ),
+    )
+
+
+def set_clock(node: NodeFacts) -> Remedy:
+    """What keeps the node's clock, or does not; stepping it is for who knows why it drifted."""
+    return Remedy(
+        caution="why the clock is off is not proven: these show its time, what should keep it, and its source",
+        commands=(
+            Command(where=node.name, text="timedatectl"),
+            Command(where=node.name, text="chronyc -n tracking || systemctl status systemd-timesyncd ntpd"),
+        ),
+        advice=(
+            "on EC2 the time source is 169.254.169.123 (chrony: server 169.254.169.123 prefer iburst)",
+            "then step it once, sudo chronyc makestep, on one node at a time",
+            AFTERWARDS,
+        ),
+    )
