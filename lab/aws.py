@@ -203,6 +203,7 @@ def _set_up(endpoint: str) -> dict[str, Any]:
     iam.put_user_policy(UserName="es-snapshots-2019", PolicyName="snapshots", PolicyDocument=json.dumps(NODE_POLICY))
     stale = iam.create_access_key(UserName="es-snapshots-2019")["AccessKey"]
     iam.delete_access_key(UserName="es-snapshots-2019", AccessKeyId=stale["AccessKeyId"])
+    current = iam.create_access_key(UserName="es-snapshots-2019")["AccessKey"]
 
     iam.create_user(UserName="lab-admin")
     iam.put_user_policy(UserName="lab-admin", PolicyName="all", PolicyDocument=json.dumps(_ALLOW_ALL))
@@ -218,6 +219,7 @@ def _set_up(endpoint: str) -> dict[str, Any]:
         "bucket": names.BUCKET,
         "role": names.ROLE,
         "stale_key": _key(stale),
+        "current_key": _key(current),
         "admin_key": _key(admin),
     }
 

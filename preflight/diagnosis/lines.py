@@ -14,6 +14,7 @@ KEYS = {
     "waiting": "static keys on disk, not loaded yet",
     "accepted": "static keys in use, accepted by S3",
     "unknown": "static keys in the keystore, cannot tell whether in use",
+    "unused": "static keys in the keystore that nothing signs with",
 }
 """What a line says of static keys: of the worst use among the clients'."""
 
@@ -56,7 +57,8 @@ def _keys(survey: Survey, node: NodeFacts) -> str:
     if not found:
         return _outside(survey, node) or _in_memory(survey, node) or "no static keys"
     uses = {keys.use for keys in found}
-    return next(words for use, words in KEYS.items() if use in uses)
+    words = next(words for use, words in KEYS.items() if use in uses)
+    return words if keystore.amiss(survey, node) else f"{words} (declared)"
 
 
 def _in_memory(survey: Survey, node: NodeFacts) -> str | None:
@@ -96,11 +98,13 @@ def _role(survey: Survey, node: NodeFacts) -> str:
 
 def _safe(survey: Survey, node: NodeFacts) -> str:
     try:
-        found = keystore.client_keys(survey, node)
+        found = keystore.amiss(survey, node)
     except CouldNotCheck:
         return ""  # "static keys unknown" has said it
     if not found:
         return _safe_outside(survey, node)
+    if any(keys.intended for keys in found):
+        return ""  # to be replaced
     proven = all(keystore.needed_still(node, keys) is None for keys in found)
     return "safe to remove: " + ("yes" if proven else "no")
 

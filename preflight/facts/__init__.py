@@ -4,6 +4,7 @@ from .aws import Aws
 from .base import CouldNotCheck, Fact, Unknown, known
 from .cluster import Cluster, Member, Repository, S3Client, Verification, VerifyFailure, View
 from .node import (
+    AccessKey,
     Address,
     BucketPath,
     ChosenPath,
@@ -27,6 +28,7 @@ from .survey import FORMAT, NodeFacts, Options, Survey, dump, load
 
 __all__ = [
     "FORMAT",
+    "AccessKey",
     "Address",
     "Aws",
     "BucketPath",

@@ -15,6 +15,7 @@ from .refusal import prove_role
 from .region import drop_removed_settings, set_region
 from .restart import come_back
 from .role import allow_role, give_role, one_role
+from .rotation import match_keys, mend_keys
 from .sources import remove_idle_keys, remove_outside_keys
 
 __all__ = [
@@ -31,7 +32,9 @@ __all__ = [
     "let_through",
     "look_at",
     "match_clients",
+    "match_keys",
     "mend_file",
+    "mend_keys",
     "one_role",
     "open_pairs",
     "open_ports",

@@ -15,13 +15,22 @@ from .asking import ask, refused_certificate, restart_does_too, restarting, stam
 from .refusal import not_yet, role_not_proven
 from .region import drop_removed_settings
 
+ASKS = "the tool asks for each value; the keystore gives none back, so it must come from where the keys are kept"
+
+DECLARE = (
+    "a client that is meant to sign with keys of its own is declared in the inventory "
+    "(preflight_static_key_clients: [{client}]); S3 refusing them is then still a failure"
+)
+"""What settles the question where the keys work and are wanted."""
+
 
 def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
     """Take the static keys of every client that goes to AWS out of this node's keystore.
 
-    The commands are the fix only where S3 accepted this node's role for every repository that uses the clients.
+    The commands are the fix only where S3 accepted this node's role for every repository that uses the clients. Keys
+    of a declared client are never removed.
     """
-    found = keystore.client_keys(survey, node)
+    found = tuple(keys for keys in keystore.amiss(survey, node) if not keys.intended)
     shared = next((keys for keys in found if keys.elsewhere), None)
     if shared is not None:
         return Remedy(
@@ -44,12 +53,16 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         "once _verify passes, delete the copy, which holds the keys: "
         f"{as_root(node)}rm {shlex.quote(backup(survey, node))}",
     ]
+    harmless = [keys.client for keys in found if keys.use in keystore.HARMLESS]
+    if harmless:
+        advice.append(DECLARE.format(client=", ".join(harmless)))
     if not repositories:
         advice = [
             "nothing has to be reloaded: nothing on this node signs with them",
             advice[0],
             f"once that is settled, delete the copy, which holds the keys: {as_root(node)}rm "
             + shlex.quote(backup(survey, node)),
+            *advice[3:],
         ]
     elif isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
         reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
@@ -57,6 +70,7 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         commands.extend(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories)
         advice[:0] = (
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
+            *steps.spares(survey, node),
             *refused_certificate(node),
         )
     else:
@@ -214,6 +228,7 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
         ),
         advice=(
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
+            *steps.spares(survey, node),
             *refused_certificate(node),
             "registering the repository again does not: the process reads its keystore at start and reload only",
         ),

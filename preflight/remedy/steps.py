@@ -80,11 +80,35 @@ def _elsewhere(survey: Survey, node: NodeFacts) -> str:
             found = keystore.client_keys(survey, other)
         except (CouldNotCheck, NotApplicable):
             continue
-        if other.name != node.name and any(keys.use == "waiting" for keys in found):
+        if other.name != node.name and any(keys.may_wait for keys in found):
             waiting.append(other.name)
     if waiting:
         return f"that would put in use the keys that wait on the disk of {members.listed(waiting)}"
     return "that would put in use whatever waits on another node's disk"
+
+
+def spares(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
+    """What a reload of every node would put in use elsewhere, as a reason to leave the node's id in the path.
+
+    Also what the node's own reload puts in use besides.
+    """
+    waiting: dict[str, list[str]] = {}
+    for one in (node, *members.companions(survey, node)):
+        try:
+            found = keystore.client_keys(survey, one)
+        except (CouldNotCheck, NotApplicable):
+            continue
+        waiting[one.name] = [name for keys in found if keys.may_wait for name in keys.settings]
+    own = waiting.pop(node.name, [])
+    others = [f"{members.listed(names)} on {name}'s disk" for name, names in waiting.items() if names]
+    lines = []
+    if own:
+        lines.append(f"this reload also puts in use what waits on this node's disk: {members.listed(own)}")
+    if others:
+        lines.append(
+            f"keep the node's id in the path: a reload of the whole cluster also puts in use {members.listed(others)}"
+        )
+    return tuple(lines)
 
 
 def verify(survey: Survey, node: NodeFacts, repositories: Sequence[str]) -> tuple[Step, ...]:

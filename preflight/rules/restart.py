@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from ..facts import CouldNotCheck, NodeFacts, Process, Survey, Unknown, known
+from ..facts import CouldNotCheck, NodeFacts, Process, Sources, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import keystore, keystores, members, region, sources
 
@@ -87,32 +87,37 @@ def judge(survey: Survey, node: NodeFacts) -> Judgement:
 
 
 def _file(survey: Survey, node: NodeFacts) -> list[Reason]:
-    if _is_protected(node):
+    if _is_protected(node) and isinstance(node.keystore, Unknown):
         return []
     problem = keystores.out_of_reach(node)
     return [Reason(kind="file", text=f"{problem} (KEY-5)")] if problem else []
 
 
 def _is_protected(node: NodeFacts) -> bool:
-    return isinstance(node.keystore, Unknown) and PROTECTED in node.keystore.reason
+    if isinstance(node.keystore, Unknown):
+        return PROTECTED in node.keystore.reason
+    return node.keystore.protected
 
 
 def _password(survey: Survey, node: NodeFacts) -> list[Reason]:
     if not _is_protected(node):
         return []
-    install, process = known(node.install), known(node.process)
+    install, process, files = known(node.install), node.process, node.sources
     if install is None or install.layout not in keystores.PACKAGES:
         raise CouldNotCheck(
             "the keystore is password-protected, and how a start here is given its password is not known"
         )
-    if process is None:
-        raise CouldNotCheck(f"the keystore is password-protected; whether a start has {PASSPHRASE_FILE} is not known")
-    if PASSPHRASE_FILE in process.environment:
+    if isinstance(files, Sources) and any(line.name == PASSPHRASE_FILE for line in files.found):
         return []
+    if isinstance(process, Process) and PASSPHRASE_FILE in process.environment:
+        return []
+    known(files)
+    if known(process) is None:
+        raise CouldNotCheck(f"the keystore is password-protected; whether a start has {PASSPHRASE_FILE} is not known")
     return [
         Reason(
             kind="password",
-            text=f"the keystore is password-protected and the process runs without {PASSPHRASE_FILE}: "
+            text=f"the keystore is password-protected, and neither the process nor its unit has {PASSPHRASE_FILE}: "
             "the service's next start waits for a password and ends",
         )
     ]
@@ -146,10 +151,18 @@ def secure_settings(names: tuple[str, ...]) -> list[str]:
 
 def _waiting(survey: Survey, node: NodeFacts) -> list[Reason]:
     try:
-        found = keystore.client_keys(survey, node)
+        found = keystore.amiss(survey, node)
     except CouldNotCheck:
         return []  # KEY-1 says so; keystore and configuration are asked for above
     broken = {half.client for half in keystores.halves(known(node.keystore).settings)}
+    perhaps = [keys for keys in found if keys.may_wait and keys.use == "unknown" and keys.client not in broken]
+    if perhaps and not any(keys.use == "waiting" for keys in found):
+        names = members.listed([name for keys in perhaps for name in keys.settings])
+        raise CouldNotCheck(
+            f"{names} in the keystore, which changed after the process started: whether the next start is the first to "
+            "load them is not known",
+            "_verify on this node tells (REPO-1)",
+        )
     return [
         Reason(
             kind="waiting keys",

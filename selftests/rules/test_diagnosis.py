@@ -158,7 +158,9 @@ def test_a_port_failure_towards_a_dead_host_is_the_hosts():
     survey = port_fails(port_fails(healthy(), "es-1", "es-3", "timeout"), "es-2", "es-3", "timeout")
     why = Unknown(reason="no answer")
     blocked = replace(why, blocked=True)
-    sections = dict.fromkeys((s for s in NodeFacts.__struct_fields__ if s not in ("name", "host", "login")), blocked)
+    sections = dict.fromkeys(
+        (s for s in NodeFacts.__struct_fields__ if s not in ("name", "host", "login", "static_key_clients")), blocked
+    )
     survey = with_node(survey, "es-3", login=why, **sections)
     (cause,) = causes(survey)
 
@@ -168,7 +170,7 @@ def test_a_port_failure_towards_a_dead_host_is_the_hosts():
 
 def test_a_host_with_two_processes_is_not_called_unreachable():
     why = Unknown(reason="2 Elasticsearch processes run on this host", remedy="preflight_es_port names one")
-    kept = ("name", "host", "ssh", "login", "system")
+    kept = ("name", "host", "ssh", "login", "system", "static_key_clients")
     blocked = Unknown(reason="es-3 could not be surveyed (NODE-1)", blocked=True)
     sections = {s: blocked for s in NodeFacts.__struct_fields__ if s not in kept}
     survey = with_node(healthy(), "es-3", system=why, **sections)
