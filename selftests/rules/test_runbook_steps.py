@@ -144,6 +144,14 @@ def test_a_restart_stands_between_two_looks_at_the_cluster():
     assert "/dev/tcp/198.18.0.12/9200" in restart
 
 
+@pytest.mark.parametrize("fault", [surveys.keystore_half, surveys.keystore_unreadable, surveys.keystore_missing])
+def test_a_node_that_would_not_come_back_is_not_restarted(fault):
+    survey = fault(surveys.env_keys(healthy(), "es-2"), "es-2")
+    step = phases(remedy.remove_outside_keys(survey, survey.node("es-2")))["apply"]
+    assert step.commands == ()
+    assert step.notes[0].startswith("do not restart es-2 yet: ")
+
+
 def test_a_reload_of_all_nodes_is_said_to_arm_what_waits_elsewhere():
     notes = {
         fault: " ".join(steps.reload(survey, survey.node("es-2")).notes)
