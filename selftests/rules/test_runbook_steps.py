@@ -192,6 +192,18 @@ def test_every_block_is_one_that_a_shell_can_read_and_that_no_sweep_changes():
         assert done.returncode == 0, f"{block}\n{done.stderr}"
 
 
+def test_no_node_is_restarted_before_the_cluster_was_looked_at():
+    """Two nodes in a row without a look between them cost a cluster of three its quorum."""
+    restarts = 0
+    for survey, text in every_runbook():
+        blocks = re.findall(r"^```sh \w+ \S+\n(.*?)\n```$", text, re.M | re.S)
+        for before, block in zip(["", "", *blocks], blocks, strict=False):
+            if "systemctl restart" in block and survey.options.elasticsearch_login:
+                restarts += 1
+                assert "_cluster/health?wait_for_status=green" in before, text
+    assert restarts > 5
+
+
 def test_nothing_is_taken_away_where_the_role_is_not_proven():
     """One refusal for keys in the keystore and outside of it."""
     refusals = set()
