@@ -23,6 +23,7 @@ from . import names
 from .aws_front import GLOBAL_REGION, Front
 from .aws_peers import treatment
 from .aws_server import Server
+from .aws_signature import verify_every_signed_header
 from .errors import LabError
 from .files import write_secret
 
@@ -99,7 +100,9 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
-    front = Front(_moto(), _bucket_region, _caller, lambda peer: treatment(options.state, peer))
+    front = Front(
+        _moto(), _bucket_region, _caller, lambda peer: treatment(options.state, peer), _no_longer_good.__contains__
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.certificate, options.key)
     try:
@@ -153,6 +156,7 @@ def _moto() -> Any:
     # Seconds of imports, which whoever only wants the constants above should not pay.
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+    verify_every_signed_header()
     return DomainDispatcherApplication(create_backend_app)
 
 
@@ -203,6 +207,7 @@ def _set_up(endpoint: str) -> dict[str, Any]:
     iam.put_user_policy(UserName="es-snapshots-2019", PolicyName="snapshots", PolicyDocument=json.dumps(NODE_POLICY))
     stale = iam.create_access_key(UserName="es-snapshots-2019")["AccessKey"]
     iam.delete_access_key(UserName="es-snapshots-2019", AccessKeyId=stale["AccessKeyId"])
+    current = iam.create_access_key(UserName="es-snapshots-2019")["AccessKey"]
 
     iam.create_user(UserName="lab-admin")
     iam.put_user_policy(UserName="lab-admin", PolicyName="all", PolicyDocument=json.dumps(_ALLOW_ALL))
@@ -218,12 +223,19 @@ def _set_up(endpoint: str) -> dict[str, Any]:
         "bucket": names.BUCKET,
         "role": names.ROLE,
         "stale_key": _key(stale),
+        "current_key": _key(current),
         "admin_key": _key(admin),
     }
 
 
 def _key(created: dict[str, str]) -> dict[str, str]:
     return {"access_key": created["AccessKeyId"], "secret_key": created["SecretAccessKey"]}
+
+
+EXPIRED = "expired"
+"""Stands for a role in the name of the file with credentials that are no longer good."""
+
+_no_longer_good: set[str] = set()
 
 
 def credentials_file(state: Path, node: str, role: str) -> Path:
@@ -238,6 +250,9 @@ def _renew(options: argparse.Namespace) -> None:
         for role in ROLES:
             document = json.dumps(_credentials(role, instance_id, now), indent=2)
             write_secret(credentials_file(options.state, node, role), document)
+        late = _credentials(names.ROLE, instance_id, now - SESSION_SECONDS - 600)
+        _no_longer_good.add(late["AccessKeyId"])
+        write_secret(credentials_file(options.state, node, EXPIRED), json.dumps(late, indent=2))
 
 
 def _credentials(role: str, instance_id: str, now: float) -> dict[str, str]:

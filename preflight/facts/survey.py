@@ -6,7 +6,8 @@ import msgspec
 
 from .aws import Aws
 from .base import Fact, Unknown
-from .cluster import Cluster, Member, View
+from .cluster import NOT_ASKED, Cluster, Member, View
+from .evidence import Log
 from .node import (
     BucketPath,
     ChosenPath,
@@ -60,6 +61,7 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     static_key_clients: tuple[str, ...] = ()
     container: Container | Unknown | None = None
     identity: Identity | Unknown | None = None
+    log: Log | Unknown = NOT_ASKED
 
 
 class Options(Fact, frozen=True, kw_only=True):

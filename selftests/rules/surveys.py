@@ -14,17 +14,20 @@ from msgspec.structs import replace
 
 from preflight.facts import (
     FORMAT,
+    AccessKey,
     Address,
     BucketPath,
     ChosenPath,
     Cluster,
     Config,
+    Container,
     Dial,
     Imds,
     Install,
     Keystore,
     Login,
     Member,
+    NewestSnapshot,
     NodeFacts,
     Options,
     Process,
@@ -50,6 +53,7 @@ STARTED = 1_763_980_800.0
 STALE = "The AWS Access Key Id you provided does not exist in our records."
 NO_CREDENTIALS = "Unable to load credentials from any of the providers in the chain AwsCredentialsProviderChain"
 DENIED = "Access Denied"
+EXPIRED = "The provided token has expired."
 CONNECT_TIMED_OUT = "Unable to execute HTTP request: Connect timed out"
 STATIC_KEYS = ("s3.client.default.access_key", "s3.client.default.secret_key")
 REGION = "ap-northeast-2"
@@ -79,6 +83,8 @@ def member(number: int, *, version: str = "8.19.21") -> Member:
         transport=f"{address(number)}:9300",
         http=f"{address(number)}:9200",
         clients=(S3Client(name="default", region=REGION),),
+        jvm="21.0.4 (Eclipse Adoptium)",
+        plugins=() if version.startswith(("8.", "9.")) else (f"repository-s3 {version}",),
     )
 
 
@@ -180,6 +186,7 @@ def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
             read_by="file",
             readable_by_service=True,
             creatable_by_service=False,
+            access_keys={},
         ),
         config=Config(
             path="/etc/elasticsearch/elasticsearch.yml",
@@ -291,6 +298,7 @@ def healthy(count: int = 3, *, version: str = "8.19.21", **options: Any) -> Surv
             Repository(name="s3_backup", type="s3", bucket="es-snapshots", client="default", base_path="prod"),
         ),
         verifications=(verified("s3_backup", (m.id for m in members)),),
+        newest=(NewestSnapshot(repository="s3_backup", snapshot="nightly-1", state="SUCCESS", started=STARTED - 3600),),
     )
     return Survey(
         format=FORMAT,
@@ -341,12 +349,49 @@ def verify_fails(survey: Survey, name: str, sentence: str) -> Survey:
     return with_cluster(survey, verifications=tuple(broken))
 
 
+def with_keys(survey: Survey, name: str, *settings: str, key: str = "old", modified: float | None = None) -> Survey:
+    """The keystore of one node holds these settings besides its seed. key: same text, same access key ids."""
+    file = survey.node(name).keystore
+    assert isinstance(file, Keystore)
+    changes: dict[str, Any] = {} if modified is None else {"modified": modified}
+    keys = {
+        setting: AccessKey(prefix="AKIA", fingerprint=f"{key}{'0' * 32}"[:32])
+        for setting in settings
+        if setting.startswith("s3.client.") and setting.endswith(".access_key")
+    }
+    return with_node(
+        survey, name, keystore=replace(file, settings=("keystore.seed", *settings), access_keys=keys, **changes)
+    )
+
+
+def declared(survey: Survey, *clients: str) -> Survey:
+    """The inventory says that these clients are meant to sign with static keys, on every node."""
+    return replace(survey, nodes=tuple(replace(n, static_key_clients=clients) for n in survey.nodes))
+
+
 def stale_keys(survey: Survey, name: str) -> Survey:
     """Static keys that IAM no longer knows, in the keystore and loaded."""
-    keystore = survey.node(name).keystore
-    assert isinstance(keystore, Keystore)
-    survey = with_node(survey, name, keystore=replace(keystore, settings=("keystore.seed", *STATIC_KEYS)))
+    return verify_fails(with_keys(survey, name, *STATIC_KEYS), name, STALE)
+
+
+def half_rotated(survey: Survey, name: str) -> Survey:
+    """A rotation that did not reach this node: it signs with the old key, every other one with the new."""
+    for node in survey.nodes:
+        if isinstance(node.keystore, Keystore):
+            survey = with_keys(survey, node.name, *STATIC_KEYS, key="old" if node.name == name else "new")
     return verify_fails(survey, name, STALE)
+
+
+def reload_would_arm_another(survey: Survey, name: str) -> Survey:
+    """A key only in the memory of this node, and one that waits on its peer's disk."""
+    survey, peer = stale_in_memory(survey, name), _peer(survey, name)
+    return stale_on_disk(survey, peer) if isinstance(survey.node(peer).keystore, Keystore) else survey
+
+
+def keystore_password(survey: Survey, name: str) -> Survey:
+    """A keystore with a password that neither the run nor the service has."""
+    why = "the keystore is password-protected, and no password was given"
+    return with_node(survey, name, keystore=Unknown(reason=why, remedy="--keystore-password-file=FILE"))
 
 
 def stale_in_memory(survey: Survey, name: str) -> Survey:
@@ -359,10 +404,7 @@ def stale_in_memory(survey: Survey, name: str) -> Survey:
 
 def keys_on_disk(survey: Survey, name: str, *settings: str) -> Survey:
     """Settings put into the keystore after the process started, and not loaded."""
-    found = survey.node(name)
-    assert isinstance(found.keystore, Keystore)
-    changed = replace(found.keystore, settings=("keystore.seed", *settings), modified=STARTED - 600)
-    return with_node(survey, name, keystore=changed)
+    return with_keys(survey, name, *settings, modified=STARTED - 600)
 
 
 def stale_on_disk(survey: Survey, name: str) -> Survey:
@@ -439,6 +481,71 @@ def other_role(survey: Survey, name: str, role: str = "es-node-b") -> Survey:
     found = survey.node(name)
     assert isinstance(found.imds, Imds)
     return with_node(survey, name, imds=replace(found.imds, role=role))
+
+
+def imds_says(survey: Survey, name: str, **changes: Any) -> Survey:
+    """The node's metadata service answers otherwise."""
+    found = survey.node(name)
+    assert isinstance(found.imds, Imds)
+    return with_node(survey, name, imds=replace(found.imds, **changes))
+
+
+def untried(survey: Survey, name: str, why: str) -> Survey:
+    """No list was signed, and Elasticsearch has nothing to sign with either."""
+    found = survey.node(name)
+    assert not isinstance(found.buckets, Unknown)
+    unsigned = Unknown(reason=f"not tried: {why}")
+    survey = with_node(survey, name, buckets=tuple(replace(b, signed_list=unsigned) for b in found.buckets))
+    return verify_fails(survey, name, NO_CREDENTIALS)
+
+
+def imds_off(survey: Survey, name: str) -> Survey:
+    """Nobody at the metadata address."""
+    refused = Imds(
+        outcome="refused", milliseconds=0.4, asked_as="elasticsearch", as_service=True, own_outcome="refused"
+    )
+    return untried(with_node(survey, name, imds=refused), name, "IMDS names no role")
+
+
+def imds_refuses_service_user(survey: Survey, name: str) -> Survey:
+    """Nobody for Elasticsearch's user; root is answered."""
+    refused = Imds(
+        outcome="refused", milliseconds=0.4, asked_as="elasticsearch", as_service=True, own_outcome="answered"
+    )
+    return untried(with_node(survey, name, imds=refused), name, "IMDS names no role")
+
+
+def imds_slow(survey: Survey, name: str) -> Survey:
+    """Three seconds an answer."""
+    survey = imds_says(survey, name, milliseconds=3004.0, slowest=3010.2, instance_id=None, region=None)
+    return untried(survey, name, "IMDS answers later than Elasticsearch waits")
+
+
+def expired_role_credentials(survey: Survey, name: str) -> Survey:
+    """IMDS hands out what S3 no longer accepts."""
+    late = RoleCredentials(code="Success", key_prefix="ASIA", expires=STARTED - 600)
+    survey = imds_says(survey, name, credentials=late)
+    refused = SignedList(status=400, code="ExpiredToken", message=EXPIRED)
+    return verify_fails(role_refused(survey, name, refused), name, EXPIRED)
+
+
+def container_of(**changes: Any) -> Container:
+    """An endpoint for container credentials that hands them out."""
+    given: dict[str, Any] = {
+        "variable": "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "host": "127.0.0.1:51679",
+        "outcome": "answered",
+        "milliseconds": 2.0,
+        "status": 200,
+        "credentials": RoleCredentials(code="Success", key_prefix="ASIA", expires=STARTED + 3600),
+    }
+    return Container(**{**given, **changes})
+
+
+def container_credentials(survey: Survey, name: str) -> Survey:
+    """The process's environment names an endpoint where nobody is."""
+    survey = started_with(survey, name, variables=("AWS_CONTAINER_CREDENTIALS_FULL_URI",))
+    return with_node(survey, name, container=container_of(outcome="refused", status=None, credentials=None))
 
 
 def role_refused(survey: Survey, name: str, answer: SignedList) -> Survey:
@@ -646,11 +753,20 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "stale-on-disk": stale_on_disk,
     "keystore-half": keystore_half,
     "lone-session-token": lone_session_token,
+    "half-rotated-key": half_rotated,
+    "reload-would-arm-other-node": reload_would_arm_another,
+    "keystore-password": keystore_password,
     "keystore-unreadable": keystore_unreadable,
     "keystore-missing": keystore_missing,
     "region-missing": region_missing,
     "no-instance-role": no_instance_role,
     "role-without-bucket-access": role_without_bucket_access,
+    "other-role": other_role,
+    "expired-role-credentials": expired_role_credentials,
+    "imds-off": imds_off,
+    "imds-slow": imds_slow,
+    "imds-refuses-service-user": imds_refuses_service_user,
+    "container-credentials": container_credentials,
     "port-refused": port_refused,
     "port-dropped": port_dropped,
     "route-drift": route_own,

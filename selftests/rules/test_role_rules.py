@@ -9,11 +9,11 @@ from surveys import STARTED, healthy, with_member, with_node
 
 from preflight.facts import CouldNotCheck, Imds, RoleCredentials, SignedList, Unknown
 from preflight.judgement import NotApplicable
-from preflight.rules import role
+from preflight.rules import role, signing
 
 
 def judge(survey, name="es-2"):
-    return role.instance_role(survey, survey.node(name))
+    return signing.instance_role(survey, survey.node(name))
 
 
 def imds(**changes):

@@ -39,11 +39,18 @@ SECTIONS = {
 
 
 class Look(object):
-    """What the sections of one answer share, and by when they must be ready."""
+    """What the sections of one answer share, and by when they must be ready.
 
-    def __init__(self, deadline, kept, port, pid, tokenless_before=()):
+    port, pid: which of several Elasticsearch is meant; fingerprint_key: hex, the run's, for what is compared without
+    being told; keystore_password: text. Each may be None. tokenless_before: release from which on IMDS is asked with a
+    session token; kept: what is asked once for all questions
+    """
+
+    def __init__(self, deadline, kept, port, message):
         self.deadline, self.once, self.kept = deadline, Once(), kept
-        self.port, self.pid, self.tokenless_before = port, pid, tuple(tokenless_before)
+        self.port, self.pid = port, message.get("pid")
+        self.tokenless_before = tuple(message.get("tokenless_before", ()))
+        self.fingerprint_key, self.keystore_password = message.get("fingerprint_key"), message.get("keystore_password")
 
     def server(self):
         return self.once.get("server", lambda: find_server(self.port, self.pid))
@@ -131,8 +138,7 @@ class Program(object):
             return {"clock": time.time()}
         seconds = float(message["deadline"])
         # Ready a little before the controller stops waiting.
-        deadline = Deadline(max(seconds - 1, seconds * 0.8))
-        look = Look(deadline, self.kept, self.port, message.get("pid"), message.get("tokenless_before", ()))
+        look = Look(Deadline(max(seconds - 1, seconds * 0.8)), self.kept, self.port, message)
         if ask == "facts":
             work = {name: lambda name=name: SECTIONS[name](look) for name in message["sections"]}
             done = together(work, look.deadline)
