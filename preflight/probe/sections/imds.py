@@ -29,7 +29,7 @@ class Metadata(object):
         self.slowest = 0.0
         self.value = {"asked_as": owner.user, "as_service": owner.service}
         self.ask(tokenless)
-        self.value["slowest"] = self.slowest
+        self.value["slowest"] = self.again() if self.slowest > SLOW else self.slowest
 
     def ask(self, tokenless):
         import http.client
@@ -83,6 +83,12 @@ class Metadata(object):
             return outcome_of(error)
         finally:
             wire.close()
+
+    def again(self):
+        """Milliseconds of the faster of two: one late answer of a host that was busy is no slow service."""
+        first, self.slowest = self.slowest, 0.0
+        self.outcome_as(self.owner)
+        return min(first, self.slowest) or first
 
     def tokenless(self):
         """HTTP status to a request without a token (IMDSv1), None where none came."""
