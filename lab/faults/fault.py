@@ -46,6 +46,7 @@ class Fault(NamedTuple):
     needs_elasticsearch, needs_peers: what the lab must have; restarts: breaking restarts Elasticsearch, after
     which a victim that was the elected master is made that again
     leaves: the victim is no member of the cluster while it is broken
+    everywhere: it strikes the whole cluster whichever node is named; what follows is written for the elected master
     """
 
     what: str
@@ -57,6 +58,7 @@ class Fault(NamedTuple):
     needs_peers: bool = False
     restarts: bool = False
     leaves: bool = False
+    everywhere: bool = False
 
 
 def peer_of(lab: Lab, victim: Node) -> Node:

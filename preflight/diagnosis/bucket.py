@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import remedy
 from ..facts import NodeFacts, known
-from ..rules import clock, path, routes
+from ..rules import clock, members, path, routes
 from .found import Found
 from .scene import Scene
 
@@ -47,4 +47,19 @@ def wrong_clock(scene: Scene, node: NodeFacts) -> Found | None:
         confidence="certain",
         explains=(("PATH-2", node.name), *scene.repository_pairs(node, "clock")),
         remedy=remedy.set_clock(node),
+    )
+
+
+def missing(scene: Scene, node: NodeFacts) -> Found | None:
+    """A repository whose bucket does not exist."""
+    gone = [b for b in known(node.buckets) if path.missing(b)]
+    if not gone:
+        return None
+    names = members.listed([b.repository for b in gone])
+    return Found(
+        title=f"S3 has no bucket for {names}: as {{nodes}} are told",
+        evidence=(*(f"{node.name}: {path.problem(b)}" for b in gone), *scene.sentences(node, "bucket")),
+        confidence="certain",
+        explains=(("PATH-1", node.name), ("REGION-1", node.name), *scene.repository_pairs(node, "bucket")),
+        remedy=remedy.reach_bucket(scene.survey, node),
     )

@@ -100,7 +100,7 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
 def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
     """What else keeps a node from a bucket: its certificate, or routes with nothing to compare them with."""
     finding = path.reaches_buckets(scene.survey, node)
-    if finding is None or bucket.wrong_name(scene, node) is not None:
+    if finding is None or bucket.wrong_name(scene, node) or bucket.missing(scene, node):
         return None
     if _problems(scene, node):
         try:
@@ -149,9 +149,13 @@ def _wrong_region(scene: Scene, node: NodeFacts) -> Found | None:
         return None
     return Found(
         title="{nodes}: the region is not the bucket's",
-        evidence=(f"{node.name}: {finding.observed}", f"expected: {finding.expected}"),
+        evidence=(
+            f"{node.name}: {finding.observed}",
+            f"expected: {finding.expected}",
+            *scene.sentences(node, "region"),
+        ),
         confidence="certain",
-        explains=(("REGION-1", node.name), ("REGION-2", node.name)),
+        explains=(("REGION-1", node.name), ("REGION-2", node.name), *scene.repository_pairs(node, "region")),
         remedy=remedy.set_region(scene.survey, node),
     )
 
@@ -179,6 +183,7 @@ ROWS = (
     Row(id="dns-wrong", ask=bucket.wrong_name),
     Row(id="route-own", ask=_own_route),
     Row(id="route-upstream", ask=_upstream),
+    Row(id="bucket-missing", ask=bucket.missing),
     Row(id="bucket-not-reached", ask=_not_reached),
     Row(id="clock-skew", ask=bucket.wrong_clock),
     Row(id="no-instance-role", ask=_no_role),

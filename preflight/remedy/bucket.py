@@ -7,7 +7,7 @@ import shlex
 from ..facts import BucketPath, CouldNotCheck, NodeFacts, Survey, Unknown
 from ..judgement import Command, NotApplicable, Remedy
 from ..rules import path, routes
-from .asking import AFTERWARDS, stamp
+from .asking import AFTERWARDS, CONTROLLER, ask, stamp
 from .network import own_route, upstream_route
 
 
@@ -18,6 +18,9 @@ def reach_bucket(survey: Survey, node: NodeFacts) -> Remedy:
     named = next((b for b in broken if b.hosts_lines and path.misnamed(survey, node, b)), None)
     if named is not None:
         return _drop_name(survey, node, named)
+    gone = next((b for b in broken if path.missing(b)), None)
+    if gone is not None and gone is first:
+        return _which_bucket(survey, node, gone)
     if first is not None and first.dns != "ok":
         return Remedy(
             caution="why the name has no address is not proven: these show whom the node asks, and the answer",
@@ -43,6 +46,24 @@ def reach_bucket(survey: Survey, node: NodeFacts) -> Remedy:
     except (CouldNotCheck, NotApplicable):
         return upstream_route(survey, node)
     return own_route(survey, node) if reference is None else upstream_route(survey, node)
+
+
+def _which_bucket(survey: Survey, node: NodeFacts, gone: BucketPath) -> Remedy:
+    """Deleted, or never there: who knows which is not on the node."""
+    name = shlex.quote(gone.repository)
+    return Remedy(
+        caution="which bucket is meant is not proven: these show what the repository names and what the account has",
+        commands=(
+            ask(survey, node, f"_snapshot/{gone.repository}", "GET"),
+            Command(where=CONTROLLER, text="aws s3api list-buckets --query 'Buckets[].Name' --output text"),
+        ),
+        advice=(
+            f"another name: register {name} again (PUT _snapshot/{gone.repository}) with all of its settings and the "
+            "right bucket; do not delete the repository first, searchable snapshots may hang on it",
+            "deleted: a bucket of that name can be made again, empty; the snapshots in it are gone with it",
+            AFTERWARDS,
+        ),
+    )
 
 
 def _drop_name(survey: Survey, node: NodeFacts, named: BucketPath) -> Remedy:

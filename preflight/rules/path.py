@@ -1,4 +1,4 @@
-"""PATH: DNS, TCP and TLS from this node to the bucket of every S3 repository, whatever its routing table says."""
+"""PATH-1: DNS, TCP and TLS from this node to the bucket of every S3 repository, whatever its routing table says."""
 
 from __future__ import annotations
 
@@ -71,7 +71,14 @@ def problem(path: BucketPath) -> str | None:
         return f"TCP to {where} ({', '.join(path.addresses)}{given}): {how} after {path.milliseconds:.0f} ms"
     if path.tls not in (None, "ok"):
         return f"TLS to {where}{f' ({path.addresses[0]}{given})' if given else ''}: {path.tls}"
+    if missing(path):
+        return f"S3 has no bucket {path.host} (HTTP 404 to HEAD)"
     return None
+
+
+def missing(path: BucketPath) -> bool:
+    """True where S3 itself says that there is no such bucket: it tells anybody, and answers 403 for one that exists."""
+    return path.head_status == 404 and s3.is_aws(path.host)
 
 
 def misnamed(survey: Survey, node: NodeFacts, path: BucketPath) -> str | None:
@@ -80,7 +87,7 @@ def misnamed(survey: Survey, node: NodeFacts, path: BucketPath) -> str | None:
     Nobody gets there by that address: a line of /etc/hosts gave it, and DNS or a companion that reaches the bucket has
     another; or there is no address at all, where a companion has one. Raises CouldNotCheck.
     """
-    if problem(path) is None:
+    if problem(path) is None or missing(path):
         return None
     reaching = {
         other.name: theirs.addresses
