@@ -23,6 +23,8 @@ ENVIRONMENT: Mapping[str, str] = {
 _lock = RLock()  # abort comes from a signal handler, which may interrupt whoever holds it
 _running: set[subprocess.Popen[str]] = set()
 _aborted = False
+_left: list[subprocess.Popen[bytes]] = []
+"""What `start` started: dropped, Python would warn that it still runs."""
 
 
 def run(
@@ -104,6 +106,7 @@ def start(name: str, argv: Sequence[str | Path], environment: Mapping[str, str] 
             env=dict(environment),
         )
         try:
+            _left.append(process)
             (RUN / f"{name}.pid").write_text(f"{process.pid} {start_time(process.pid)}\n")
         except BaseException:
             process.kill()

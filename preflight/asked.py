@@ -73,7 +73,7 @@ class Asked:
     @property
     def reached(self) -> bool:
         """The node was logged in to and its probe answers."""
-        return not isinstance(self.login, Unknown)
+        return not isinstance(self.login, Unknown) and self.session is not None
 
     def take_over(self) -> None:
         """From now on the calling thread alone writes."""
@@ -123,6 +123,19 @@ class Asked:
             **dict.fromkeys(("view", "dials", "paths", "buckets"), blocked),
         )
 
+    def not_told(self, why: Unknown) -> None:
+        """Nothing is asked of a host that runs several Elasticsearch processes before one of them is named."""
+        blocked = Unknown(reason=f"{self.node.name} could not be surveyed (NODE-1)", blocked=True)
+        session = self.session
+        self.write(
+            session=None,
+            answered=True,
+            sections={**dict.fromkeys(SECTIONS, blocked), "system": why},
+            **dict.fromkeys(("view", "dials", "paths", "buckets"), blocked),
+        )
+        if session is not None:
+            session.close()
+
     def give_up(self, limit: float | None) -> None:
         """It is not waited for any longer: what is missing of its first answer is unknown, what it has said stands.
 
@@ -144,7 +157,11 @@ class Asked:
         try:
             connection = settings.connections.get(node)
             session = Session(
-                connection, sudo=node.sudo, sudo_user=node.sudo_user, start_timeout=settings.command_timeout
+                connection,
+                sudo=node.sudo,
+                sudo_user=node.sudo_user,
+                es_port=node.es_port,
+                start_timeout=settings.command_timeout,
             )
         except (ConnectionFailed, ProbeFailed) as error:
             self.unreachable(str(error), error.remedy)
@@ -175,6 +192,9 @@ class Asked:
             )
         except (ConnectionFailed, ProbeFailed) as error:
             self.unreachable(str(error), error.remedy)
+            return
+        if "not_told" in answer:
+            self.not_told(_unknown(answer["not_told"]))
             return
         sections = {**self.sections, **{name: _section(answer, name) for name in self.wanted.sections}}
         system = sections["system"]
@@ -272,6 +292,8 @@ class Asked:
             return
         progress(f"{self.node.name}: Elasticsearch was restarted during the run, asking once more")
         self.first_question()
+        if not self.reached:
+            return
         self.second_question(cluster, dials)
         if self._restarted():
             changed = Unknown(reason=f"Elasticsearch on {self.node.name} was restarted during the run")
@@ -321,7 +343,9 @@ class Asked:
             return False
         limit = self.settings.command_timeout
         try:
-            answer = self.session.ask({"ask": "facts", "sections": ["process"], "deadline": limit}, limit)
+            answer = self.session.ask(
+                {"ask": "facts", "sections": ["process"], "pid": before.pid, "deadline": limit}, limit
+            )
         except (ConnectionFailed, ProbeFailed):
             return False
         now = _section(answer, "process")
@@ -381,9 +405,13 @@ def _section(answer: Mapping[str, Any], name: str) -> Any:
     return _converted(found, SECTIONS[name], name)
 
 
+def _unknown(value: Mapping[str, object]) -> Unknown:
+    return Unknown(reason=str(value["unknown"]), remedy=str(value.get("remedy", "")))
+
+
 def _converted(value: object, kind: type[T], name: str) -> T | Unknown:
     if isinstance(value, dict) and "unknown" in value:
-        return Unknown(reason=str(value["unknown"]), remedy=str(value.get("remedy", "")))
+        return _unknown(value)
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How to ask. Timeouts in seconds; the other fields as the options of the same name.
 
     connections: the run's logins, shared with a user's own tests; environ: where the Elasticsearch login is looked up
+    aws: ask AWS's control plane too, with the credentials of aws_profile (None: as every AWS tool finds them)
     """
 
     connections: Connections
@@ -42,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     read_only: bool = False
     es_url: str | None = None
     es_ca: Path | None = None
+    aws: bool = False
+    aws_profile: str | None = None
     environ: Mapping[str, str] = msgspec.field(default_factory=lambda: os.environ)
 
 
@@ -54,6 +57,7 @@ class Wanted(msgspec.Struct, frozen=True):
     dials: bool
     paths: bool
     buckets: bool
+    aws: bool
 
     @classmethod
     def of(cls, needs: frozenset[str]) -> Wanted:
@@ -62,7 +66,7 @@ class Wanted(msgspec.Struct, frozen=True):
         sections = {"system", "install", "process"} | (needs & set(SECTIONS))
         if cluster:
             sections |= {"config", "routing"}
-        if "buckets" in needs:
+        if needs & {"buckets", "aws"}:
             sections.add("imds")
         return cls(
             sections=tuple(sorted(sections)),
@@ -71,4 +75,5 @@ class Wanted(msgspec.Struct, frozen=True):
             dials="dials" in needs,
             paths="paths" in needs,
             buckets="buckets" in needs,
+            aws="aws" in needs,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ import msgspec
 
 from . import __version__, targets, verifying
 from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, authority
-from .facts import FORMAT, BucketPath, Cluster, Options, Survey, Unknown, View
+from .facts import FORMAT, Aws, BucketPath, Cluster, Imds, Options, Survey, Unknown, View
 from .inventory import Node
 from .probe.program import program
 from .questions import Settings, Wanted
@@ -58,6 +59,7 @@ def run(
         ),
         nodes=tuple(asked.facts() for asked in gathering.asked),
         clusters=tuple(clusters),
+        aws=gathering.aws,
     )
 
 
@@ -72,6 +74,7 @@ class _Gathering:
     ) -> None:
         self.settings, self.wanted, self.cancelled = settings, wanted, cancelled
         self.told, self.over = progress, False
+        self.aws: Aws | Unknown | None = None
         self.asked = [Asked(node, settings, wanted) for node in nodes]
         patience = [node.connect_timeout or settings.connect_timeout for node in nodes]
         self.limit = 2 * max(patience, default=0) + settings.command_timeout
@@ -173,6 +176,9 @@ class _Gathering:
             for asked in trying
         }
         limit = self.limit
+        if wanted.aws and self.settings.aws and not self.cancelled.is_set():
+            self.aws = Unknown(reason="AWS did not answer in time", remedy="give it longer with --command-timeout")
+            jobs["aws"] = lambda: self._ask_aws(clusters)
         if wanted.verify and not self.settings.read_only:
             for cluster in clusters:
                 results = verifying.unfinished(s3_repositories(cluster.repositories))
@@ -202,6 +208,23 @@ class _Gathering:
             return cluster, targets.members(cluster, own.node_id if own else None)
         others = (other for other in self.asked if other is not asked and other.reached)
         return None, targets.assumed((o.node.name, o.node.host, o.sections["process"]) for o in others)
+
+    def _ask_aws(self, clusters: list[Cluster]) -> None:
+        """AWS's control plane, in the region that the nodes' metadata services name most often."""
+        from . import aws
+
+        seen = [s for asked in self.asked if isinstance(s := asked.sections["imds"], Imds) and s.region]
+        regions = Counter(imds.region for imds in seen if imds.region).most_common(1)
+        if not regions:
+            self.aws = Unknown(reason="no node's metadata service names its region, so AWS was not asked")
+            return
+        members = [member.transport.rpartition(":")[0].strip("[]") for c in clusters for member in c.members]
+        wanted = aws.Wanted(
+            region=regions[0][0],
+            ids=tuple(imds.instance_id for imds in seen if imds.instance_id),
+            addresses=tuple(dict.fromkeys((*members, *(asked.node.host for asked in self.asked)))),
+        )
+        self.aws = aws.ask(wanted, self.settings.aws_profile, self.settings.command_timeout)
 
     def _verify(self, cluster: Cluster, results: verifying.Results) -> None:
         """Every S3 repository of one cluster, through a node that is in it."""

@@ -41,3 +41,4 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "lab: brings the real lab up and breaks it; minutes long, root on Linux")
+    config.addinivalue_line("markers", "long: of the lab's matrix, what its short form leaves out: -m 'not long'")

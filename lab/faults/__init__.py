@@ -1,7 +1,22 @@
 """What can be broken on a lab node, a module a family. A new fault is a row in its family's FAULTS."""
 
-from .acting import break_, expectation, expected, expected_members, heal
+from .acting import ONLY_ON_REQUEST, arrange, break_, expectation, expected, expected_members, heal, on_sdk_v1
+from .combinations import COMBINATIONS, Combination
 from .fault import Expected, Fault
 from .table import FAULTS
 
-__all__ = ["FAULTS", "Expected", "Fault", "break_", "expectation", "expected", "expected_members", "heal"]
+__all__ = [
+    "COMBINATIONS",
+    "FAULTS",
+    "ONLY_ON_REQUEST",
+    "Combination",
+    "Expected",
+    "Fault",
+    "arrange",
+    "break_",
+    "expectation",
+    "expected",
+    "expected_members",
+    "heal",
+    "on_sdk_v1",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .. import distribution, elasticsearch
 from ..errors import LabError
@@ -12,14 +12,19 @@ from ..state import Lab
 from .fault import Expected, peer_of
 from .table import FAULTS
 
-ONLY_WITH_COMPLETE = "CLUSTER-2"
-"""The check that is not applicable on any node of any cluster unless --complete is given."""
+ONLY_ON_REQUEST = frozenset({"CLUSTER-2", "AWS-1", "AWS-2"})
+"""Checks that are not applicable on any node of any cluster unless --complete or --aws asks for them."""
+
+
+def on_sdk_v1(version: str | None) -> bool:
+    """Whether a lab of this version follows the rules of AWS SDK v1; False without Elasticsearch."""
+    return version is not None and distribution.sdk(version) == 1
 
 
 def expectation(fault: str, lab: Lab) -> Expected:
     """What must follow from a fault on the lab's version."""
     row = FAULTS[fault]
-    if row.on_sdk_v1 is not None and lab.version is not None and distribution.sdk(lab.version) == 1:
+    if row.on_sdk_v1 is not None and on_sdk_v1(lab.version):
         return row.on_sdk_v1
     return row.then
 
@@ -35,7 +40,7 @@ def expected(
     for node in lab.nodes:
         who = "victim" if node == victim else "peer" if has_peer and node == peer_of(lab, victim) else "others"
         for check in checks:
-            if check == ONLY_WITH_COMPLETE:
+            if check in ONLY_ON_REQUEST:
                 continue
             outcome = rules.get((check, who), rules.get(("*", who)))
             if outcome is not None:
@@ -54,31 +59,16 @@ def _members_without(lab: Lab, broken: Iterable[tuple[str, str]]) -> tuple[Node,
 
 
 def break_(lab: Lab, name: str, node_name: str) -> None:
-    """Break a node and wait until the cluster is in the state that the fault leads to."""
-    fault = FAULTS.get(name)
-    if fault is None:
-        raise LabError(f"no fault {name!r}: choose from {', '.join(FAULTS)}")
+    """Break a node and wait until the cluster is in the state that the fault leads to, its elected master as before."""
     victim = lab.node(node_name)
     if (name, victim.name) in lab.broken:
         raise LabError(f"{name} is already broken on {victim.name}: `python -m lab heal` mends it")
-    if fault.needs_elasticsearch:
-        elasticsearch.require(lab)
-    if fault.needs_peers and len(lab.nodes) < 2:
-        raise LabError(f"{name} needs a peer: this lab has one node, `up --nodes 3` has three")
     if victim not in expected_members(lab):
         raise LabError(f"{victim.name} is already out of the cluster: `python -m lab heal` brings it back")
-    was_master = lab.version is not None and fault.restarts and elasticsearch.master(expected_members(lab)) == victim
-    say(f"{name} on {victim.name}: {fault.what}")
-    # Remembered first: an interrupted break is mended like a finished one.
-    lab.broken.append((name, victim.name))
-    lab.save()
-    fault.break_(lab, victim)
-    if lab.version is not None:
-        members = expected_members(lab)
-        say(f"waiting for a settled cluster of {len(members)}")
-        elasticsearch.wait_for_members(members)
-        if was_master and len(members) > 1:
-            elasticsearch.make_master(victim, members)
+    wanted = [*lab.broken, (name, victim.name)]
+    _refuse(lab, wanted)
+    master = None if lab.version is None else elasticsearch.master(expected_members(lab)).name
+    arrange(lab, wanted, master=master)
     say("broken")
 
 
@@ -89,19 +79,78 @@ def heal(lab: Lab, only: str | None = None) -> None:
     """
     if only is not None and only not in FAULTS:
         raise LabError(f"no fault {only!r}: choose from {', '.join(FAULTS)}")
-    mending = [entry for entry in lab.broken if only in (None, entry[0])]
-    if not mending:
+    left = [entry for entry in lab.broken if only not in (None, entry[0])]
+    if left == lab.broken:
         say("nothing is broken" if only is None else f"{only} is not broken")
         return
-    # Hosts and processes first: the others' mending may need them running.
-    for name, node_name in sorted(mending, key=lambda entry: not FAULTS[entry[0]].leaves):
-        say(f"mending {name} on {node_name}")
-        FAULTS[name].heal(lab, lab.node(node_name))
-    left = [entry for entry in lab.broken if entry not in mending]
-    if lab.version is not None:
-        elasticsearch.wait_for_members(_members_without(lab, left))
-        if not left:
-            elasticsearch.wait_for_repository(lab.nodes)
-    lab.broken[:] = left
-    lab.save()
+    arrange(lab, left)
     say("still broken: " + ", ".join(f"{name} on {node}" for name, node in left) if left else "healthy")
+
+
+def arrange(lab: Lab, wanted: Sequence[tuple[str, str]], *, master: str | None = None) -> None:
+    """Have exactly these faults broken, (fault, node name) each, and the cluster in the state that they lead to.
+
+    What is broken and not wanted is mended first. A node that both the mending and the breaking restart is restarted
+    once; else the cluster and its repository are seen healthy in between.
+    master: the node that must then be the elected master, where it is a member
+    """
+    _refuse(lab, wanted)
+    mending = [entry for entry in lab.broken if entry not in wanted]
+    breaking = [entry for entry in wanted if entry not in lab.broken]
+    kept = [entry for entry in lab.broken if entry in wanted]
+    gone = {node for fault, node in wanted if FAULTS[fault].leaves}
+    # Remembered first: an interrupted break is mended like a finished one.
+    lab.broken.extend(breaking)
+    lab.save()
+    # Hosts and processes first: the others' mending may need them running.
+    for name, node in sorted(mending, key=lambda entry: not FAULTS[entry[0]].leaves):
+        say(f"mending {name} on {node}")
+        FAULTS[name].heal(lab, lab.node(node))
+    behind = {node for name, node in mending if FAULTS[name].restart_to_heal} - gone
+    at_start = [entry for entry in breaking if FAULTS[entry[0]].restart_to_break]
+    shared = {node for _, node in at_start}
+    _restart(lab, behind - shared)
+    if mending and not behind & shared and lab.version is not None:
+        elasticsearch.wait_for_members(_members_without(lab, kept))
+        if not kept:
+            elasticsearch.wait_for_repository(lab.nodes)
+    for name, node in at_start:
+        _break(lab, name, node)
+    _restart(lab, shared)
+    later = [entry for entry in breaking if entry not in at_start]
+    if later and shared and lab.version is not None:
+        elasticsearch.wait_for_members(_members_without(lab, [*kept, *at_start]))
+    for name, node in later:
+        _break(lab, name, node)
+    lab.broken[:] = wanted
+    lab.save()
+    if lab.version is not None:
+        members = expected_members(lab)
+        elasticsearch.wait_for_members(members)
+        if len(members) > 1 and master in [node.name for node in members]:
+            elasticsearch.make_master(lab.node(master), members)
+
+
+def _refuse(lab: Lab, wanted: Sequence[tuple[str, str]]) -> None:
+    """Raise LabError for a fault that there is not, or that this lab has no room for."""
+    for name, node in wanted:
+        fault = FAULTS.get(name)
+        if fault is None:
+            raise LabError(f"no fault {name!r}: choose from {', '.join(FAULTS)}")
+        lab.node(node)
+        if fault.needs_elasticsearch:
+            elasticsearch.require(lab)
+        if fault.needs_peers and len(lab.nodes) < 2:
+            raise LabError(f"{name} needs a peer: this lab has one node, `up --nodes 3` has three")
+
+
+def _break(lab: Lab, name: str, node: str) -> None:
+    say(f"{name} on {node}: {FAULTS[name].what}")
+    FAULTS[name].break_(lab, lab.node(node))
+
+
+def _restart(lab: Lab, node_names: Iterable[str]) -> None:
+    nodes = [lab.node(name) for name in sorted(node_names)]
+    if nodes and lab.version is not None:
+        say(f"restarting Elasticsearch on {', '.join(node.name for node in nodes)}")
+        elasticsearch.everywhere(nodes, lambda node: elasticsearch.systemctl(node, "restart"))

@@ -8,7 +8,7 @@ from .. import host, names, network
 from ..aws_peers import Treatment, treat
 from ..names import Node
 from ..state import Lab
-from .fault import STOPS_AT_MASTER, Expected, Fault, restart
+from .fault import STOPS_AT_MASTER, Expected, Fault
 
 BUCKET_HOSTS = tuple(
     f"{names.BUCKET}.{service}" for service in (f"s3.{names.REGION}.amazonaws.com", "s3.amazonaws.com")
@@ -25,14 +25,11 @@ def _write_hosts(lab: Lab, victim: Node) -> None:
     line = f"{NOBODYS_ADDRESS} {' '.join(BUCKET_HOSTS)}\n"
     host.execute(victim, ["sh", "-c", f"cat >>{HOSTS}"], stdin=line)
     network.end_connections(victim, names.AWS_ADDRESS)
-    # The JVM goes on with the address that it was told before, for as long as its cache lasts.
-    restart(lab, victim)
 
 
 def _clear_hosts(lab: Lab, victim: Node) -> None:
     command = f"sed -E '/^#*{NOBODYS_ADDRESS}/d' {HOSTS} >{HOSTS}.new && cat {HOSTS}.new >{HOSTS}"
     host.execute(victim, ["sh", "-c", f"{command}; rm -f {HOSTS}.new {HOSTS}.before-preflight-*"])
-    restart(lab, victim)
 
 
 def _shift_clock(lab: Lab, victim: Node) -> None:
@@ -50,7 +47,9 @@ FAULTS: Mapping[str, Fault] = {
         _clear_hosts,
         Expected("dns-wrong", {("PATH-1", "victim"): "fail", ("REPO-1", "victim"): "fail"}, on_master=STOPS_AT_MASTER),
         needs_elasticsearch=False,
-        restarts=True,
+        # The JVM goes on with the address that it was told before, for as long as its cache lasts.
+        restart_to_break=True,
+        restart_to_heal=True,
     ),
     "clock-skew": Fault(
         "S3's clock is 20 minutes ahead of the node's",

@@ -43,8 +43,10 @@ class Fault(NamedTuple):
 
     what: one line for `lab faults`
     then: what must follow; on_sdk_v1: what follows instead on a version whose S3 client is on AWS SDK v1
-    needs_elasticsearch, needs_peers: what the lab must have; restarts: breaking restarts Elasticsearch, after
-    which a victim that was the elected master is made that again
+    needs_elasticsearch, needs_peers: what the lab must have
+    restart_to_break, restart_to_heal: what break_ or heal has changed is read when Elasticsearch starts, so that the
+    victim's is restarted after it, once for everything that was changed on it
+    restarts: break_ itself restarts Elasticsearch, because what it does goes on after that
     leaves: the victim is no member of the cluster while it is broken
     everywhere: it strikes the whole cluster whichever node is named; what follows is written for the elected master
     """
@@ -56,6 +58,8 @@ class Fault(NamedTuple):
     on_sdk_v1: Expected | None = None
     needs_elasticsearch: bool = True
     needs_peers: bool = False
+    restart_to_break: bool = False
+    restart_to_heal: bool = False
     restarts: bool = False
     leaves: bool = False
     everywhere: bool = False

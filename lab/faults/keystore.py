@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from .. import cloud, elasticsearch, host
 from ..names import Node
 from ..state import Lab
-from .fault import STOPS_AT_MASTER, Expected, Fault, restart
+from .fault import STOPS_AT_MASTER, Expected, Fault
 
 STALE_SETTINGS = ("s3.client.default.access_key", "s3.client.default.secret_key")
 SESSION_TOKEN = "s3.client.default.session_token"  # noqa: S105 - a setting's name
+HEALTHY = "/root/keystore.healthy"
+"""Where a fault keeps the keystore as it was: nothing of the suite looks there."""
+
 ASIDE = f"{elasticsearch.KEYSTORE_FILE}.aside"
 
 _HALF = {("KEY-1", "victim"): "fail", ("KEY-3", "victim"): "fail", ("RESTART-1", "victim"): "fail"}
@@ -26,32 +29,26 @@ def _add(victim: Node, *settings: str) -> None:
         SESSION_TOKEN: "a token that belongs to no key",
     }
     lines = "".join(f"{values[setting]}\n" for setting in settings)
+    host.execute(victim, ["sh", "-c", f"[ -e {HEALTHY} ] || cp -p {elasticsearch.KEYSTORE_FILE} {HEALTHY}"])
     host.execute(victim, [elasticsearch.KEYSTORE, "add", "--stdin", "--force", *settings], stdin=lines)
 
 
-def _remove(victim: Node) -> None:
-    """Take every static setting out of the file, and what a printed fix copied aside."""
-    present = host.execute(victim, [elasticsearch.KEYSTORE, "list"]).split()
-    left = [setting for setting in (*STALE_SETTINGS, SESSION_TOKEN) if setting in present]
-    if left:
-        # A person who followed the printed fix has removed them already.
-        host.execute(victim, [elasticsearch.KEYSTORE, "remove", *left])
-    host.execute(victim, ["sh", "-c", f"rm -f {elasticsearch.KEYSTORE_FILE}.before-preflight-*"])
+def _restore(victim: Node) -> None:
+    """Put the file back as it was before the fault, whatever was added or mended since; nothing is loaded by that."""
+    file = elasticsearch.KEYSTORE_FILE
+    back = f"if [ -e {HEALTHY} ]; then cp {HEALTHY} {file} && rm {HEALTHY}; fi"
+    host.execute(victim, ["sh", "-c", f"{back}; rm -f {file}.before-preflight-*"])
 
 
-def _put_stale_key(lab: Lab, victim: Node) -> None:
-    _add(victim, *STALE_SETTINGS)
-    restart(lab, victim)
-
-
-def _remove_stale_key(lab: Lab, victim: Node) -> None:
-    _remove(victim)
-    restart(lab, victim)
+def _reload(victim: Node) -> None:
+    if elasticsearch.is_running(victim):
+        elasticsearch.api(victim, "POST", "_nodes/_local/reload_secure_settings", timeout=60)
 
 
 def _load_and_remove(lab: Lab, victim: Node) -> None:
-    _put_stale_key(lab, victim)
-    _remove(victim)
+    _put_pair_on_disk(lab, victim)
+    _reload(victim)
+    _restore(victim)
 
 
 def _put_pair_on_disk(lab: Lab, victim: Node) -> None:
@@ -66,10 +63,9 @@ def _put_token_on_disk(lab: Lab, victim: Node) -> None:
     _add(victim, SESSION_TOKEN)
 
 
-def _clear_and_reload(lab: Lab, victim: Node) -> None:
-    _remove(victim)
-    if elasticsearch.is_running(victim):
-        elasticsearch.api(victim, "POST", "_nodes/_local/reload_secure_settings", timeout=60)
+def _restore_and_reload(lab: Lab, victim: Node) -> None:
+    _restore(victim)
+    _reload(victim)
 
 
 def _close_keystore(lab: Lab, victim: Node) -> None:
@@ -91,36 +87,35 @@ def _restore_keystore(lab: Lab, victim: Node) -> None:
 FAULTS: Mapping[str, Fault] = {
     "stale-keystore": Fault(
         "a deleted access key in the node's keystore, loaded",
-        _put_stale_key,
-        _remove_stale_key,
+        _put_pair_on_disk,
+        _restore_and_reload,
         Expected(
             "stale-static-keys", {("KEY-1", "victim"): "fail", ("REPO-1", "victim"): "fail"}, on_master=STOPS_AT_MASTER
         ),
-        restarts=True,
+        restart_to_break=True,
     ),
     "stale-in-memory": Fault(
         "a deleted access key, loaded, then removed from the keystore without a reload",
         _load_and_remove,
-        _clear_and_reload,
+        _restore_and_reload,
         Expected("stale-keys-loaded", {("REPO-1", "victim"): "fail"}, on_master=STOPS_AT_MASTER),
-        restarts=True,
     ),
     "stale-on-disk": Fault(
         "a deleted access key in the node's keystore, not loaded yet",
         _put_pair_on_disk,
-        _clear_and_reload,
+        _restore_and_reload,
         Expected("static-keys-waiting", {("KEY-1", "victim"): "fail", ("RESTART-1", "victim"): "fail"}),
     ),
     "keystore-half": Fault(
         "an access key without its secret in the node's keystore, not loaded",
         _put_half_on_disk,
-        _clear_and_reload,
+        _restore_and_reload,
         Expected("keystore-half", _HALF),
     ),
     "lone-session-token": Fault(
         "a session token without its key in the node's keystore, not loaded",
         _put_token_on_disk,
-        _clear_and_reload,
+        _restore_and_reload,
         Expected("keystore-half", _HALF),
     ),
     "keystore-unreadable": Fault(

@@ -7,18 +7,16 @@ from collections.abc import Mapping
 from .. import host, names
 from ..names import Node
 from ..state import Lab
-from .fault import YML, Expected, Fault, restart
+from .fault import YML, Expected, Fault
 
 
 def _remove_region(lab: Lab, victim: Node) -> None:
     host.execute(victim, ["sed", "--in-place", r"/^s3\.client\.default\.region:/d", YML])
-    restart(lab, victim)
 
 
 def _restore_region(lab: Lab, victim: Node) -> None:
     line = f"s3.client.default.region: {names.REGION}"
     host.execute(victim, ["sh", "-c", f"grep -q '^s3.client.default.region:' {YML} || echo '{line}' >>{YML}"])
-    restart(lab, victim)
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -28,6 +26,7 @@ FAULTS: Mapping[str, Fault] = {
         _restore_region,
         Expected("region-missing", {("REGION-2", "victim"): "warning"}),
         on_sdk_v1=Expected(None, {}),
-        restarts=True,
+        restart_to_break=True,
+        restart_to_heal=True,
     ),
 }

@@ -8,13 +8,11 @@ from .. import names
 from ..imds import set_role
 from ..names import Node
 from ..state import Lab
-from .fault import STOPS_AT_MASTER, Expected, Fault, restart
+from .fault import STOPS_AT_MASTER, Expected, Fault
 
 
 def _take_role(lab: Lab, victim: Node) -> None:
     set_role(names.AWS_STATE, victim.name, None)
-    # The SDK goes on using credentials it holds until they are about to expire.
-    restart(lab, victim)
 
 
 def _give_role(lab: Lab, victim: Node) -> None:
@@ -32,6 +30,7 @@ FAULTS: Mapping[str, Fault] = {
             on_master=STOPS_AT_MASTER,
         ),
         needs_elasticsearch=False,
-        restarts=True,
+        # The SDK goes on using credentials it holds until they are about to expire.
+        restart_to_break=True,
     ),
 }

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from .. import cloud, host
 from ..names import Node
 from ..state import Lab
-from .fault import STOPS_AT_MASTER, YML, Expected, Fault, restart
+from .fault import STOPS_AT_MASTER, YML, Expected, Fault
 
 DEFAULT_FILE = "/etc/default/elasticsearch"
 KEY_OPTIONS = "/etc/elasticsearch/jvm.options.d/aws.options"
@@ -54,26 +54,14 @@ def _take_key_variables(lab: Lab, victim: Node) -> None:
     _put_back(victim, DEFAULT_FILE)
 
 
-def _load_key_variables(lab: Lab, victim: Node) -> None:
-    _write_key_variables(lab, victim)
-    restart(lab, victim)
-
-
-def _unload_key_variables(lab: Lab, victim: Node) -> None:
-    _remove_key_variables(lab, victim)
-    restart(lab, victim)
-
-
 def _load_key_options(lab: Lab, victim: Node) -> None:
     pair = cloud.stale_key()
     values = f"-Daws.accessKeyId={pair['access_key']}\n-Daws.secretAccessKey={pair['secret_key']}\n"
     _append(victim, KEY_OPTIONS, values)
-    restart(lab, victim)
 
 
 def _unload_key_options(lab: Lab, victim: Node) -> None:
     host.execute(victim, ["sh", "-c", f"rm -f {KEY_OPTIONS} {KEY_OPTIONS}.before-preflight-*"])
-    restart(lab, victim)
 
 
 def _write_bare_keys(lab: Lab, victim: Node) -> None:
@@ -90,15 +78,16 @@ def _remove_bare_keys(lab: Lab, victim: Node) -> None:
 FAULTS: Mapping[str, Fault] = {
     "env-keys": Fault(
         "a deleted access key in the environment of the node's Elasticsearch, from /etc/default/elasticsearch",
-        _load_key_variables,
-        _unload_key_variables,
+        _write_key_variables,
+        _remove_key_variables,
         Expected(
             "static-keys-in-environment",
             {("SRC-1", "victim"): "fail", ("REPO-1", "victim"): "fail"},
             on_master=STOPS_AT_MASTER,
         ),
         on_sdk_v1=Expected("static-keys-ignored", {("SRC-2", "victim"): "warning"}),
-        restarts=True,
+        restart_to_break=True,
+        restart_to_heal=True,
     ),
     "jvm-option-keys": Fault(
         "a deleted access key in -D options of the node's Elasticsearch, from jvm.options.d",
@@ -110,7 +99,8 @@ FAULTS: Mapping[str, Fault] = {
             on_master=STOPS_AT_MASTER,
         ),
         on_sdk_v1=Expected("static-keys-ignored", {("SRC-2", "victim"): "warning"}),
-        restarts=True,
+        restart_to_break=True,
+        restart_to_heal=True,
     ),
     "default-file-keys": Fault(
         "a deleted access key in /etc/default/elasticsearch, not loaded yet",

@@ -12,7 +12,8 @@ from .. import remedy
 from ..facts import CouldNotCheck, Imds, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, role, routes
-from . import bucket, keys, outside, ports
+from ..rules import node as rules
+from . import aws, bucket, keys, outside, ports
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -26,6 +27,19 @@ def _unreachable(scene: Scene, node: NodeFacts) -> Found | None:
         confidence="certain",
         explains=(("NODE-1", node.name), *scene.unchecked(node.name), *ports.towards(scene, node)),
         remedy=remedy.reach_host(scene.survey, node),
+    )
+
+
+def _not_told(scene: Scene, node: NodeFacts) -> Found | None:
+    why = rules.not_told(node)
+    if why is None:
+        return None
+    return Found(
+        title="{nodes}: which of the host's Elasticsearch processes is meant is not known",
+        evidence=(f"{node.name}: {why.reason}",),
+        confidence="certain",
+        explains=(("NODE-1", node.name), *scene.unchecked(node.name)),
+        remedy=Remedy(advice=(why.remedy,)),
     )
 
 
@@ -76,7 +90,7 @@ def _own_route(scene: Scene, node: NodeFacts) -> Found | None:
 
 def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
     problems = _problems(scene, node)
-    if not problems:
+    if not problems or aws.cut_off_by_table(scene, node):
         return None
     reference = routes.own_table_matches(scene.survey, node)
     if reference is None:
@@ -90,7 +104,12 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
     return Found(
         title="{nodes}: cut off from S3 behind its own routes, which are as its peers' "
         "(the subnet's route table, S3 endpoint or NAT, security group, network ACL)",
-        evidence=(*problems, f"{node.name}: its traffic takes the same routes as {reference}'s", contrast),
+        evidence=(
+            *problems,
+            f"{node.name}: its traffic takes the same routes as {reference}'s",
+            contrast,
+            *aws.table_leads(scene, node),
+        ),
         confidence="likely" if reached else "possible",
         explains=(("PATH-1", node.name), *scene.repository_pairs(node, "connection")),
         remedy=remedy.upstream_route(scene.survey, node),
@@ -175,6 +194,7 @@ def _region_from_imds(scene: Scene, node: NodeFacts) -> Found | None:
 
 NODES_FIRST = (
     Row(id="host-unreachable", ask=_unreachable),
+    Row(id="process-not-told", ask=_not_told),
     Row(id="elasticsearch-down", ask=_down),
 )
 """Nothing else about such a node can be known before these are mended. Ports come next (ports.blocked)."""
@@ -182,6 +202,7 @@ NODES_FIRST = (
 ROWS = (
     Row(id="dns-wrong", ask=bucket.wrong_name),
     Row(id="route-own", ask=_own_route),
+    Row(id="route-table", ask=aws.subnet_route),
     Row(id="route-upstream", ask=_upstream),
     Row(id="bucket-missing", ask=bucket.missing),
     Row(id="bucket-not-reached", ask=_not_reached),

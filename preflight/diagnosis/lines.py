@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..facts import CouldNotCheck, NodeFacts, Repository, Survey, Unknown
 from ..judgement import NodeLine, NotApplicable
 from ..rules import keystore, members, path, repository, restart, role, routes, sources
+from ..rules import node as rules
 
 KEYS = {
     "refused": "static keys in use, refused by S3",
@@ -28,6 +29,9 @@ def node_lines(survey: Survey) -> tuple[NodeLine, ...]:
 def _text(survey: Survey, node: NodeFacts) -> str:
     if isinstance(node.login, Unknown):
         return f"could not be surveyed: {node.login.reason.removeprefix(f'{node.name}: ')}"
+    unnamed = rules.not_told(node)
+    if unnamed is not None:
+        return f"could not be surveyed: {unnamed.reason}"
     parts = (_part(what, ask, survey, node) for what, ask in PARTS)
     return "; ".join(part for part in parts if part) or "surveyed"
 

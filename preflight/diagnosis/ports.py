@@ -10,6 +10,7 @@ from .. import remedy
 from ..facts import CouldNotCheck, Dial, NodeFacts, Unknown
 from ..judgement import Cause, NotApplicable
 from ..rules import members, ports
+from ..rules.aws import pairs
 from .scene import Pair, Scene
 
 CHECKS: dict[ports.Port, str] = {"transport": "PORT-1", "http": "PORT-2"}
@@ -60,20 +61,44 @@ def blocked(scene: Scene, explained: set[Pair]) -> list[Cause]:
         ]
         for group, title, ends in _grouped(scene, cuts, port):
             sources = list(dict.fromkeys(cut.source for cut in group))
-            explains = scene.troubled((check, source) for source in sources)
+            explains = scene.troubled((c, source) for source in sources for c in (check, "AWS-1"))
             if explains:
+                closed, said = _by_aws(scene, group)
                 causes.append(
                     Cause(
                         id="port-blocked",
                         title=title,
                         nodes=ends,
-                        evidence=tuple(f"{cut.source} to {ports.words(scene.survey, cut.dial)}" for cut in group),
-                        confidence="likely",
+                        evidence=(*(f"{cut.source} to {ports.words(scene.survey, cut.dial)}" for cut in group), *said),
+                        confidence="certain" if closed else "likely",
                         explains=explains,
-                        remedy=remedy.look_at(scene.survey, _kinds(group), group[0].source),
+                        remedy=remedy.open_pairs(scene.survey, closed)
+                        if closed
+                        else remedy.look_at(scene.survey, _kinds(group), group[0].source),
                     )
                 )
     return causes
+
+
+def _by_aws(scene: Scene, group: list[Cut]) -> tuple[tuple[pairs.Closed, ...], tuple[str, ...]]:
+    """What AWS's control plane has against these pairs, and that as lines of evidence; nothing where it was not asked.
+
+    A refusal is an answer, so AWS let it through.
+    """
+    closed, said = [], []
+    try:
+        for cut in (cut for cut in group if cut.dial.outcome == "timeout"):
+            found = pairs.between(scene.survey, scene.survey.node(cut.source), cut.dial)
+            if found:
+                closed.append(found)
+                said.append(f"AWS, {cut.source} to {cut.dial.target}: {found.why}")
+            else:
+                said.append(
+                    f"AWS would let {cut.source} through to {cut.dial.target}: look at the hosts' own firewalls"
+                )
+    except (CouldNotCheck, NotApplicable):
+        return (), ()
+    return tuple(closed), tuple(said)
 
 
 def _kinds(group: list[Cut]) -> tuple[Dial, ...]:

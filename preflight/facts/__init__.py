@@ -1,5 +1,6 @@
 """The one vocabulary: typed, immutable, strict records of everything seen."""
 
+from .aws import Aws
 from .base import CouldNotCheck, Fact, Unknown, known
 from .cluster import Cluster, Member, Repository, S3Client, Verification, VerifyFailure, View
 from .node import (
@@ -27,6 +28,7 @@ from .survey import FORMAT, NodeFacts, Options, Survey, dump, load
 __all__ = [
     "FORMAT",
     "Address",
+    "Aws",
     "BucketPath",
     "ChosenPath",
     "Cluster",

@@ -49,6 +49,7 @@ class Install(Fact, frozen=True, kw_only=True):
 
     layout: deb | rpm | tar | docker; version from the server jar's name, None where unreadable
     service_user: owner of the process, else of the packaged layout
+    java_home: where the process's JVM is; None where that is the one that comes with Elasticsearch, or unknown
     source: probe section `install`
     """
 
@@ -57,6 +58,7 @@ class Install(Fact, frozen=True, kw_only=True):
     path_conf: str
     version: str | None
     service_user: str | None
+    java_home: str | None = None
 
 
 class Process(Fact, frozen=True, kw_only=True):
@@ -67,6 +69,8 @@ class Process(Fact, frozen=True, kw_only=True):
     credentials, region, proxies or metadata depend on. Names only, except region: AWS_REGION's and -Daws.region's value
     listeners: "address:port" it listens on; empty where /proc/net is another namespace's
     own_network_namespace: it does not share the probe's network namespace; None where that could not be read
+    unit: the systemd unit it runs in ("elasticsearch.service"), None where none is seen
+    others: how many more Elasticsearch processes run on this host
     """
 
     pid: int
@@ -78,6 +82,8 @@ class Process(Fact, frozen=True, kw_only=True):
     region_property: str | None
     listeners: tuple[str, ...]
     own_network_namespace: bool | None
+    unit: str | None = None
+    others: int = 0
 
 
 class Keystore(Fact, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from .aws import Aws
 from .base import Fact, Unknown
 from .cluster import Cluster, Member, View
 from .node import (
@@ -70,7 +71,7 @@ class Options(Fact, frozen=True, kw_only=True):
 
 
 class Survey(Fact, frozen=True, kw_only=True):
-    """Everything one run has seen. started, finished: seconds since the epoch."""
+    """Everything one run has seen. started, finished: seconds since the epoch. aws: None without --aws."""
 
     format: int
     version: str
@@ -79,6 +80,7 @@ class Survey(Fact, frozen=True, kw_only=True):
     options: Options
     nodes: tuple[NodeFacts, ...]
     clusters: tuple[Cluster, ...]
+    aws: Aws | Unknown | None = None
 
     def node(self, name: str) -> NodeFacts:
         """The node of that name. Raises KeyError."""

@@ -36,6 +36,8 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     fail_on_warning: bool = False
     es_url: str | None = None
     es_ca: Path | None = None
+    aws: bool = False
+    aws_profile: str | None = None
     waivers: Path | None = None
     facts: Path | None = None
     reports: Path = Path("reports")
@@ -94,6 +96,13 @@ def add(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="CA of Elasticsearch's HTTP certificate (default: the one each node's configuration names)",
     )
+    option(
+        "--aws",
+        action="store_true",
+        help="ask AWS about security groups, network ACLs and route tables too, read-only, with this machine's "
+        "credentials; docs/aws-policy.json is the policy that is enough (default: AWS is not asked)",
+    )
+    option("--aws-profile", metavar="NAME", help="--aws with the credentials of this profile (default: the SDK's own)")
     option("--waivers", metavar="FILE", help="accepted failures (default: waivers.yml where there is one)")
     option("--facts", metavar="FILE", help="judge a recorded facts.json again; no connection is made (default: none)")
     option(
@@ -134,6 +143,8 @@ def read(config: pytest.Config) -> Choices:
         fail_on_warning=option.fail_on == "warning",
         es_url=_url(option.es_url),
         es_ca=_file(option.es_ca, "--es-ca"),
+        aws=option.aws or option.aws_profile is not None,
+        aws_profile=option.aws_profile,
         waivers=_file(option.waivers, "--waivers"),
         facts=_file(option.facts, "--facts"),
         reports=Path(option.reports).expanduser(),
@@ -176,7 +187,7 @@ def _refuse_unsupported(config: pytest.Config) -> None:
 
 GATHERING = (
     "hosts", "inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user",
-    "insecure_host_keys", "read_only", "es_url", "es_ca",
+    "insecure_host_keys", "read_only", "es_url", "es_ca", "aws", "aws_profile",
 )  # fmt: skip
 """Options that say how to ask nodes; --facts asks none."""
 

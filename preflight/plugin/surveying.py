@@ -98,6 +98,8 @@ def gather(run: Run, wanted: frozenset[str]) -> None:
             read_only=choices.read_only,
             es_url=choices.es_url,
             es_ca=choices.es_ca,
+            aws=choices.aws,
+            aws_profile=choices.aws_profile,
         )
         progress = Progress(run.config, len(run.names))
         try:

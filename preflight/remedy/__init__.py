@@ -5,6 +5,7 @@ the node is typed on the node; one for the controller on the machine that runs t
 """
 
 from .asking import ask, restart
+from .aws import lead_to_s3, let_through, open_pairs
 from .bucket import reach_bucket, set_clock
 from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
@@ -25,10 +26,13 @@ __all__ = [
     "forget_loaded_keys",
     "give_role",
     "join",
+    "lead_to_s3",
+    "let_through",
     "look_at",
     "match_clients",
     "mend_file",
     "one_role",
+    "open_pairs",
     "open_ports",
     "own_route",
     "prove_role",

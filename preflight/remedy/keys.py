@@ -140,7 +140,10 @@ def tool(node: NodeFacts, verb: str, arguments: Sequence[str] = ()) -> Command:
     home = install.home if install else "/usr/share/elasticsearch"
     conf = install.path_conf if install else str(PurePosixPath(keystore_path(node)).parent)
     words = " ".join(shlex.quote(word) for word in (f"{home}/bin/elasticsearch-keystore", verb, *arguments))
-    return Command(where=node.name, text=f"{as_root(node)}ES_PATH_CONF={shlex.quote(conf)} {words}")
+    # Only the packages' scripts read a file that says where Java is; sudo leaves the variables behind.
+    java = install.java_home if install and install.layout == "tar" else None
+    variables = f"ES_PATH_CONF={shlex.quote(conf)}" + (f" ES_JAVA_HOME={shlex.quote(java)}" if java else "")
+    return Command(where=node.name, text=f"{as_root(node)}{variables} {words}")
 
 
 def as_root(node: NodeFacts) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..facts import Install, NodeFacts, Survey, Unknown
+from ..facts import NodeFacts, Survey, Unknown
 from ..judgement import Command, Remedy
 from ..rules import restart
-from .asking import CONTROLLER, waits
+from .asking import CONTROLLER, unit_of, waits
 from .region import drop_removed_settings
 from .restart import come_back
 
@@ -13,7 +13,7 @@ from .restart import come_back
 def start_elasticsearch(survey: Survey, node: NodeFacts) -> Remedy:
     """Read why it stopped, then start it; not while its configuration is known to refuse."""
     log = Command(where=node.name, text="sudo sh -c 'tail -n 50 /var/log/elasticsearch/*.log'")
-    if isinstance(node.install, Install) and node.install.layout in ("tar", "docker"):
+    if isinstance(node.install, Unknown) or unit_of(node) is None:
         return Remedy(caution="how it is started here is not known", advice=("start it as it was started before",))
     why = waits(node)
     if why is not None:

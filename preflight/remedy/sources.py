@@ -10,7 +10,7 @@ from ..facts import Config, Install, NodeFacts, Process, Source, Sources, Survey
 from ..judgement import Command, Remedy, Step
 from ..rules import members, sources
 from . import steps
-from .asking import AFTERWARDS, ask, restart, stamp, waits
+from .asking import AFTERWARDS, ask, restarting, stamp, waits
 from .refusal import not_yet, role_not_proven
 from .region import drop_removed_settings
 
@@ -60,14 +60,16 @@ def remove_outside_keys(survey: Survey, node: NodeFacts) -> Remedy:
                 "look at the start script, the container's own settings, the unit's ExecStart",
             ),
         )
+    typed, told = restarting(node)
     again = tuple(
         ask(survey, node, f"_snapshot/{quote(r.name, safe='')}/_verify")
         for r in repositories or ()
         if isinstance(node.view, View) and survey.options.elasticsearch_login is not None
     )
     return Remedy(
-        commands=(*edits, Command(where=node.name, text=restart(node)), *again),
+        commands=(*edits, *typed, *again),
         advice=(
+            *told,
             RELOAD_CANNOT,
             "restart one node at a time, the elected master last; green and no snapshot running before each",
             *_after(survey, node, files),

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from ..facts import CouldNotCheck, Imds, Install, NodeFacts, Process, Repository, Survey, View
 from ..judgement import Command, NotApplicable, Step
 from ..rules import keystore, members
-from .asking import ask, refused_certificate, restart, waits
+from .asking import ask, refused_certificate, restart, unit_of, waits
 
 GREEN_SECONDS = 300
 """Until a restarted node's shards must be back. A node of many terabytes takes longer: the step is then typed again."""
@@ -161,10 +161,11 @@ def no_snapshot(survey: Survey, node: NodeFacts) -> Command:
 
 def restarted(node: NodeFacts) -> Command | None:
     """The restart, done when the node's HTTP port is open again; None where nothing says how it is started."""
-    if isinstance(node.install, Install) and node.install.layout == "tar":
+    contained = isinstance(node.install, Install) and node.install.layout == "docker"
+    if unit_of(node) is None and not contained:
         return None
     text = restart(node)
-    if isinstance(node.install, Install) and node.install.layout == "docker":
+    if contained:
         found = container_of(node)
         if found is None:
             return None

@@ -116,7 +116,12 @@ def test_access_denied_is_not_taken_for_a_stale_key():
 
 
 @pytest.mark.parametrize(
-    "section", [s for s in NodeFacts.__struct_fields__ if s not in ("name", "host", "ssh", "login", "process")]
+    "section",
+    [
+        name
+        for name, kind in NodeFacts.__annotations__.items()
+        if "Unknown" in kind and name not in ("login", "process")
+    ],
 )
 def test_an_unknown_section_makes_no_cause(section):
     """Undecided is not false and not true: no row fires on what nobody saw, and nothing becomes red."""
@@ -159,6 +164,22 @@ def test_a_port_failure_towards_a_dead_host_is_the_hosts():
 
     assert cause.id == "host-unreachable"
     assert {("PORT-1", "es-1"), ("PORT-1", "es-2")} <= set(cause.explains)
+
+
+def test_a_host_with_two_processes_is_not_called_unreachable():
+    why = Unknown(reason="2 Elasticsearch processes run on this host", remedy="preflight_es_port names one")
+    kept = ("name", "host", "ssh", "login", "system")
+    blocked = Unknown(reason="es-3 could not be surveyed (NODE-1)", blocked=True)
+    sections = {s: blocked for s in NodeFacts.__struct_fields__ if s not in kept}
+    survey = with_node(healthy(), "es-3", system=why, **sections)
+    (cause,) = causes(survey)
+
+    assert cause.id == "process-not-told"
+    assert cause.evidence == ("es-3: 2 Elasticsearch processes run on this host",)
+    assert cause.remedy.advice == ("preflight_es_port names one",)
+    assert ("NODE-1", "es-3") in cause.explains
+    line = next(line for line in diagnose(survey, judged(survey)).nodes if line.node == "es-3")
+    assert line.text == "could not be surveyed: 2 Elasticsearch processes run on this host"
 
 
 def test_a_verify_that_never_answered_belongs_to_the_lost_path():

@@ -143,6 +143,10 @@ def test_a_tarball_is_changed_as_its_owner():
     assert texts(mend)[1].startswith(
         "sudo -u elastic ES_PATH_CONF=/opt/es/config /opt/es/bin/elasticsearch-keystore remove "
     )
+    elsewhere = with_node(survey, "es-2", install=replace(install, java_home="/usr/lib/jvm/17"))
+    assert texts(keys(elsewhere))[1].startswith(
+        "sudo -u elastic ES_PATH_CONF=/opt/es/config ES_JAVA_HOME=/usr/lib/jvm/17 /opt/es/bin/elasticsearch-keystore "
+    )
 
 
 def test_an_api_key_is_never_in_a_command_line():
@@ -450,6 +454,36 @@ def test_a_restart_that_nobody_can_type_is_advice(layout):
     ):
         assert not any("start" in text for text in texts(mend))
         assert any("then restart this node: " in line for line in mend.advice)
+
+
+@pytest.mark.parametrize(
+    ("layout", "unit", "others", "command"),
+    [
+        ("deb", None, 0, "sudo systemctl restart elasticsearch"),
+        ("deb", "elasticsearch.service", 1, "sudo systemctl restart elasticsearch"),
+        ("rpm", "elasticsearch@b.service", 1, "sudo systemctl restart elasticsearch@b"),
+        ("tar", "elasticsearch-prod.service", 0, "sudo systemctl restart elasticsearch-prod"),
+        ("deb", None, 1, None),
+        ("tar", None, 0, None),
+    ],
+)
+def test_the_unit_that_is_restarted_is_the_processs_own(layout, unit, others, command):
+    """Beside another Elasticsearch the package's unit may be that one's."""
+    survey = surveys.region_missing(healthy(), "es-2")
+    node = survey.node("es-2")
+    process = replace(node.process, unit=unit, others=others)
+    survey = with_node(survey, "es-2", install=replace(node.install, layout=layout), process=process)
+    mend = remedy.set_region(survey, survey.node("es-2"))
+
+    assert [text for text in texts(mend) if "restart" in text] == ([command] if command else [])
+    assert any("as it was started" in line for line in mend.advice) is (command is None)
+
+
+def test_an_installation_that_is_not_known_is_not_started_by_the_packages_unit():
+    survey = surveys.elasticsearch_down(healthy(), "es-2")
+    survey = with_node(survey, "es-2", install=Unknown(reason="not known while it does not run"))
+    mend = remedy.start_elasticsearch(survey, survey.node("es-2"))
+    assert mend.commands == () and mend.caution == "how it is started here is not known"
 
 
 @pytest.mark.parametrize("login", ["user", None])

@@ -14,7 +14,7 @@ from .imds import Metadata, imds
 from .install import find_place, install
 from .keystore import keystore
 from .paths import paths
-from .process import find_server, process
+from .process import NotTold, find_server, process
 from .relay import Relay
 from .routing import routing
 from .sources import sources
@@ -37,14 +37,15 @@ SECTIONS = {
 class Look(object):
     """What the sections of one answer share, and by when they must be ready."""
 
-    def __init__(self, deadline, metadata):
+    def __init__(self, deadline, metadata, port, pid):
         self.deadline, self.once, self.role = deadline, Once(), metadata
+        self.port, self.pid = port, pid
 
     def server(self):
-        return self.once.get("server", find_server)
+        return self.once.get("server", lambda: find_server(self.port, self.pid))
 
     def place(self):
-        return self.once.get("place", lambda: find_place(self.server()))
+        return self.once.get("place", lambda: find_place(self.server(), self.port))
 
     def metadata(self):
         # Kept from the first question to the second, where it signs.
@@ -52,10 +53,13 @@ class Look(object):
 
 
 class Program(object):
-    """marker: begins every line we write, so that what a login shell says before or between is no answer."""
+    """marker: begins every line we write, so that what a login shell says before or between is no answer.
 
-    def __init__(self, marker, output):
-        self.marker, self.output = marker, output
+    port: one that the Elasticsearch in question listens on, None where it is the host's only one
+    """
+
+    def __init__(self, marker, output, port):
+        self.marker, self.output, self.port = marker, output, port
         self.lock = threading.Lock()
         self.relays = {}
         self.metadata = Once()
@@ -103,10 +107,13 @@ class Program(object):
             return {"clock": time.time()}
         seconds = float(message["deadline"])
         # Ready a little before the controller stops waiting.
-        look = Look(Deadline(max(seconds - 1, seconds * 0.8)), self.metadata)
+        look = Look(Deadline(max(seconds - 1, seconds * 0.8)), self.metadata, self.port, message.get("pid"))
         if ask == "facts":
             work = {name: lambda name=name: SECTIONS[name](look) for name in message["sections"]}
             done = together(work, look.deadline)
+            for result in done.values():
+                if isinstance(result, NotTold):
+                    return {"not_told": wrapped(result)}
             return {"sections": {name: wrapped(result) for name, result in done.items()}}
         if ask == "paths":
             return paths(message, look)
@@ -134,7 +141,7 @@ def serve():
     # Whatever else writes to standard output from now on is no part of the protocol.
     output = os.dup(1)
     os.dup2(2, 1)
-    program = Program(hello["marker"], output)
+    program = Program(hello["marker"], output, hello["es_port"])
     os.write(output, b"\n")
     version = "%d.%d.%d" % sys.version_info[:3]
     program.send({"protocol": PROTOCOL, "python": version, "user": user_name(os.geteuid()), "pid": os.getpid()})

@@ -10,6 +10,7 @@ import shlex
 
 from .base import Unseen, read_text, status_of
 from .install import DEFAULTS
+from .process import unit_of
 
 # In the order systemd looks: of a unit's own file the first counts, of drop-ins all do.
 UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
@@ -158,17 +159,13 @@ class Reading(object):
 
 def units(look, place):
     """Names of the units that may start it: its control group's own, and the package's."""
-    found = [PACKAGED_UNIT] if place["layout"] in ("deb", "rpm") else []
     server = look.server()
-    if server is not None:
-        try:
-            groups = server.read("cgroup")
-        except (OSError, IOError):
-            groups = ""
-        match = re.search(r"/system\.slice/(?:[^\n]*/)?([^/\n]*elastic[^/\n]*\.service)$", groups, re.M)
-        if match and match.group(1) not in found:
-            found.append(match.group(1))
-    return found
+    own = unit_of(server) if server is not None else None
+    packaged = place["layout"] in ("deb", "rpm") and own != PACKAGED_UNIT
+    # Beside other Elasticsearch processes the package's unit may be one of theirs.
+    if packaged and not (own and server.others):
+        return [PACKAGED_UNIT] + [own] * bool(own)
+    return [own] * bool(own)
 
 
 def unit_names(unit):

@@ -1,0 +1,50 @@
+"""Several faults at once: what the suite must then say of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .fault import Outcomes
+
+FIRST, SECOND, ELECTED = "first", "second", "master"
+"""Who a node is to a combination: the first and the second data node, the elected master. In a lab of three that is
+everybody."""
+
+
+class Combination(NamedTuple):
+    """what: one line; parts: (fault, who it is broken on) each
+    causes: id and who it names, in the order in which the diagnosis must name them; outcomes: by who, all that differ
+    """
+
+    what: str
+    parts: tuple[tuple[str, str], ...]
+    causes: tuple[tuple[str, tuple[str, ...]], ...]
+    outcomes: Outcomes
+
+
+COMBINATIONS: Mapping[str, Combination] = {
+    "stale-and-cut-off": Combination(
+        "stale keys on one data node, the route to S3 lost upstream of another",
+        (("stale-keystore", FIRST), ("route-drift-upstream", SECOND)),
+        (("stale-static-keys", (FIRST,)), ("route-upstream", (SECOND,))),
+        {
+            ("KEY-1", FIRST): "fail",
+            ("REPO-1", FIRST): "fail",
+            ("PATH-1", SECOND): "fail",
+            ("REPO-1", SECOND): "fail",
+        },
+    ),
+    "stale-on-two": Combination(
+        "stale keys on the elected master and on a data node",
+        (("stale-keystore", ELECTED), ("stale-keystore", FIRST)),
+        (("stale-static-keys", (ELECTED, FIRST)),),
+        {
+            ("KEY-1", ELECTED): "fail",
+            ("REPO-1", ELECTED): "fail",
+            ("KEY-1", FIRST): "fail",
+            ("REPO-1", FIRST): "could not check",
+            ("REPO-1", SECOND): "could not check",
+        },
+    ),
+}

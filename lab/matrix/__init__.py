@@ -1,0 +1,9 @@
+"""Every fault on every version against the real lab: what the suite must say, and what it says.
+
+One judgement for the selftests (`selftests/lab/test_incident.py`) and for `scripts/faults`, which runs all of it.
+"""
+
+from .cells import DATA, MASTER, Cell, bring_about, cells
+from .judgement import Declared, Judged, declared, judge
+
+__all__ = ["DATA", "MASTER", "Cell", "Declared", "Judged", "bring_about", "cells", "declared", "judge"]

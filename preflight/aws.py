@@ -1,0 +1,312 @@
+"""Ask AWS's control plane about the nodes' network: about ten read-only calls for a cluster of any size.
+
+Only with --aws. Whatever is denied is Unknown by itself, with the action that is missing; docs/aws-policy.json has all.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, TypeVar
+
+import boto3
+import msgspec
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .facts import Unknown
+from .facts.aws import (
+    AclEntry,
+    Aws,
+    Direction,
+    Endpoint,
+    GroupRule,
+    Instance,
+    Interface,
+    NatGateway,
+    NetworkAcl,
+    PrefixList,
+    RouteTable,
+    SecurityGroup,
+    Subnet,
+    TableRoute,
+)
+
+T = TypeVar("T")
+
+DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
+FILTER_VALUES = 200
+"""Most values that one filter of an EC2 request may have."""
+
+POLICY = "docs/aws-policy.json is the policy that is enough"
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which instances to look for. ids: of nodes that their metadata service names; addresses: of everybody else,
+    looked for in the VPCs that the former are in; region: of the nodes"""
+
+    region: str
+    ids: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+
+def ask(wanted: Wanted, profile: str | None, timeout: float) -> Aws | Unknown:
+    """What AWS says of these instances' network. timeout: seconds for a connection and for each answer.
+
+    Credentials are looked up as every AWS tool does, profile first. Unknown where there are none, where they are
+    refused, or where AWS is not reached; never raises for either.
+    """
+    config = Config(
+        region_name=wanted.region,
+        connect_timeout=timeout,
+        read_timeout=timeout,
+        retries={"mode": "adaptive", "max_attempts": 4},
+    )
+    try:
+        session = boto3.Session(profile_name=profile, region_name=wanted.region)
+        caller = str(session.client("sts", config=config).get_caller_identity()["Arn"])
+        return _Asking(session.client("ec2", config=config), caller).everything(wanted)
+    except ClientError as error:
+        reason = f"AWS refuses the credentials of this machine: {error.response['Error']['Code']}"
+    except BotoCoreError as error:
+        reason = f"AWS was not asked: {error}"
+    return Unknown(reason=reason, remedy="check them with: aws sts get-caller-identity")
+
+
+class _Asking:
+    """One run's calls to EC2, counted."""
+
+    def __init__(self, client: Any, caller: str) -> None:
+        self.client, self.caller, self.calls = client, caller, 1
+
+    def everything(self, wanted: Wanted) -> Aws:
+        instances = self.known(lambda: self.instances(wanted))
+        found = () if isinstance(instances, Unknown) else instances
+        vpcs = sorted({instance.vpc for instance in found})
+        here = [{"Name": "vpc-id", "Values": vpcs}]
+
+        def of_vpcs(read: Callable[[], T]) -> T | Unknown:
+            if isinstance(instances, Unknown):
+                return instances
+            return (
+                self.known(read) if vpcs else Unknown(reason="AWS knows none of the nodes in this account and region")
+            )
+
+        groups = of_vpcs(lambda: tuple(map(_group, self.pages("describe_security_groups", "SecurityGroups", here))))
+        return Aws(
+            region=wanted.region,
+            caller=self.caller,
+            instances=instances,
+            subnets=of_vpcs(lambda: tuple(map(_subnet, self.pages("describe_subnets", "Subnets", here)))),
+            groups=groups,
+            acls=of_vpcs(lambda: tuple(map(_acl, self.pages("describe_network_acls", "NetworkAcls", here)))),
+            tables=of_vpcs(lambda: tuple(map(_table, self.pages("describe_route_tables", "RouteTables", here)))),
+            endpoints=of_vpcs(
+                lambda: tuple(map(_endpoint, self.pages("describe_vpc_endpoints", "VpcEndpoints", here)))
+            ),
+            nat_gateways=of_vpcs(
+                lambda: tuple(
+                    NatGateway(id=nat["NatGatewayId"], state=nat["State"])
+                    for nat in self.pages("describe_nat_gateways", "NatGateways", here, filters="Filter")
+                )
+            ),
+            prefix_lists=of_vpcs(lambda: self.prefix_lists(wanted.region, groups)),
+            calls=self.calls,
+        )
+
+    def known(self, read: Callable[[], T]) -> T | Unknown:
+        """What `read` gives; Unknown naming the missing action where it is denied, else what went wrong."""
+        try:
+            return read()
+        except ClientError as error:
+            code, action = error.response["Error"]["Code"], f"ec2:{error.operation_name}"
+            if code in DENIED:
+                return Unknown(reason=f"{self.caller} may not {action}", remedy=f"allow {action}: {POLICY}")
+            return Unknown(reason=f"AWS answered {action} with {code}")
+        except BotoCoreError as error:
+            return Unknown(reason=f"AWS was not asked: {error}")
+
+    def pages(
+        self, operation: str, key: str, conditions: Sequence[dict[str, Any]], filters: str = "Filters"
+    ) -> Iterable[dict[str, Any]]:
+        for page in self.client.get_paginator(operation).paginate(**{filters: list(conditions)}):
+            self.calls += 1
+            yield from page[key]
+
+    def instances(self, wanted: Wanted) -> tuple[Instance, ...]:
+        found = {i.id: i for i in self.with_values("instance-id", wanted.ids, [])}
+        seen = {address for i in found.values() for interface in i.interfaces for address in interface.addresses}
+        vpcs = sorted({instance.vpc for instance in found.values()})
+        others = [address for address in wanted.addresses if address not in seen and _is_address(address)]
+        if vpcs and others:
+            # A private address alone names nobody: other VPCs may have the same.
+            same_vpcs = [{"Name": "vpc-id", "Values": vpcs}]
+            found |= {i.id: i for i in self.with_values("private-ip-address", others, same_vpcs)}
+        return tuple(found.values())
+
+    def with_values(self, name: str, values: Collection[str], conditions: list[dict[str, Any]]) -> Iterable[Instance]:
+        rest = iter(values)
+        while chunk := list(itertools.islice(rest, FILTER_VALUES)):
+            for reservation in self.pages(
+                "describe_instances", "Reservations", [{"Name": name, "Values": chunk}, *conditions]
+            ):
+                yield from map(_instance, reservation["Instances"])
+
+    def prefix_lists(self, region: str, groups: tuple[SecurityGroup, ...] | Unknown) -> tuple[PrefixList, ...]:
+        """S3's own, which routes name, and those that security groups name, with their entries."""
+        named = set()
+        if not isinstance(groups, Unknown):
+            named = {peer for group in groups for rule in group.rules for peer in rule.peers if peer.startswith("pl-")}
+        found = []
+        for given in self.pages("describe_managed_prefix_lists", "PrefixLists", []):
+            identity, name = given["PrefixListId"], given["PrefixListName"]
+            if identity in named:
+                self.calls += 1
+                pages = self.client.get_paginator("get_managed_prefix_list_entries").paginate(PrefixListId=identity)
+                cidrs = tuple(entry["Cidr"] for page in pages for entry in page["Entries"])
+                found.append(PrefixList(id=identity, name=name, cidrs=cidrs))
+            elif name == f"com.amazonaws.{region}.s3":
+                found.append(PrefixList(id=identity, name=name, cidrs=None))
+        return tuple(found)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _subnet(given: dict[str, Any]) -> Subnet:
+    six = [a["Ipv6CidrBlock"] for a in given.get("Ipv6CidrBlockAssociationSet", []) if a.get("Ipv6CidrBlock")]
+    return Subnet(id=given["SubnetId"], cidrs=(given["CidrBlock"], *six))
+
+
+def _instance(given: dict[str, Any]) -> Instance:
+    options = given.get("MetadataOptions") or {}
+    enabled = options.get("HttpEndpoint")
+    profile = (given.get("IamInstanceProfile") or {}).get("Arn")
+    return Instance(
+        id=given["InstanceId"],
+        vpc=given.get("VpcId", ""),
+        state=given["State"]["Name"],
+        zone=(given.get("Placement") or {}).get("AvailabilityZone", ""),
+        interfaces=tuple(
+            Interface(
+                id=interface["NetworkInterfaceId"],
+                subnet=interface.get("SubnetId", ""),
+                addresses=(
+                    *(address["PrivateIpAddress"] for address in interface.get("PrivateIpAddresses", [])),
+                    *(address["Ipv6Address"] for address in interface.get("Ipv6Addresses", [])),
+                ),
+                groups=tuple(group["GroupId"] for group in interface.get("Groups", [])),
+            )
+            for interface in given.get("NetworkInterfaces", [])
+        ),
+        profile=profile.rpartition("/")[2] if profile else None,
+        imds_enabled=None if enabled is None else enabled == "enabled",
+        imds_tokens=options.get("HttpTokens"),
+        hop_limit=options.get("HttpPutResponseHopLimit"),
+    )
+
+
+def _group(given: dict[str, Any]) -> SecurityGroup:
+    directions: tuple[tuple[Direction, str], ...] = (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress"))
+    rules = []
+    for direction, key in directions:
+        for rule in given.get(key, []):
+            first, last = rule.get("FromPort"), rule.get("ToPort")
+            peers = (
+                *(r["CidrIp"] for r in rule.get("IpRanges", [])),
+                *(r["CidrIpv6"] for r in rule.get("Ipv6Ranges", [])),
+                *(r["GroupId"] for r in rule.get("UserIdGroupPairs", [])),
+                *(r["PrefixListId"] for r in rule.get("PrefixListIds", [])),
+            )
+            rules.append(
+                GroupRule(
+                    direction=direction,
+                    protocol=_protocol(rule["IpProtocol"]),
+                    # -1 in either place means every port, as does a protocol that has none.
+                    ports=None if first in (None, -1) or last in (None, -1) else (first, last),
+                    peers=peers,
+                )
+            )
+    return SecurityGroup(id=given["GroupId"], name=given.get("GroupName", ""), rules=tuple(rules))
+
+
+def _acl(given: dict[str, Any]) -> NetworkAcl:
+    entries = []
+    for entry in sorted(given.get("Entries", []), key=lambda e: int(e["RuleNumber"])):
+        ports = entry.get("PortRange")
+        cidr = entry.get("CidrBlock") or entry.get("Ipv6CidrBlock")
+        if cidr:
+            entries.append(
+                AclEntry(
+                    number=entry["RuleNumber"],
+                    direction="egress" if entry["Egress"] else "ingress",
+                    allow=entry["RuleAction"] == "allow",
+                    protocol=_protocol(entry["Protocol"]),
+                    ports=(ports["From"], ports["To"]) if ports else None,
+                    cidr=cidr,
+                )
+            )
+    subnets = tuple(a["SubnetId"] for a in given.get("Associations", []) if a.get("SubnetId"))
+    return NetworkAcl(id=given["NetworkAclId"], subnets=subnets, entries=tuple(entries))
+
+
+def _protocol(text: str) -> str:
+    return {"6": "tcp", "-1": "all"}.get(str(text), str(text))
+
+
+TARGETS = (
+    "GatewayId",
+    "NatGatewayId",
+    "TransitGatewayId",
+    "VpcPeeringConnectionId",
+    "NetworkInterfaceId",
+    "InstanceId",
+    "EgressOnlyInternetGatewayId",
+    "LocalGatewayId",
+    "CarrierGatewayId",
+    "CoreNetworkArn",
+)
+"""Where a route may say what it hands a packet to; an interface comes before the instance that has it."""
+
+
+def _table(given: dict[str, Any]) -> RouteTable:
+    routes = []
+    for route in given.get("Routes", []):
+        destination = (
+            route.get("DestinationCidrBlock")
+            or route.get("DestinationIpv6CidrBlock")
+            or route.get("DestinationPrefixListId")
+        )
+        if destination:
+            target = next((route[key] for key in TARGETS if route.get(key)), None)
+            blackhole = route.get("State") in ("blackhole", "filtered")
+            routes.append(TableRoute(destination=destination, target=target, blackhole=blackhole))
+    associations = given.get("Associations", [])
+    return RouteTable(
+        id=given["RouteTableId"],
+        vpc=given["VpcId"],
+        main=any(association.get("Main") for association in associations),
+        subnets=tuple(a["SubnetId"] for a in associations if a.get("SubnetId")),
+        routes=tuple(routes),
+    )
+
+
+def _endpoint(given: dict[str, Any]) -> Endpoint:
+    return Endpoint(
+        id=given["VpcEndpointId"],
+        vpc=given["VpcId"],
+        service=given["ServiceName"],
+        kind=given.get("VpcEndpointType", "Gateway"),
+        # The API's model says "Available", its answers "available".
+        state=str(given.get("State", "")).lower(),
+        private_dns=bool(given.get("PrivateDnsEnabled")),
+        tables=tuple(given.get("RouteTableIds") or ()),
+        subnets=tuple(given.get("SubnetIds") or ()),
+        groups=tuple(group["GroupId"] for group in given.get("Groups") or ()),
+    )

@@ -1,0 +1,156 @@
+"""What AWS's control plane says of the nodes' network, read by the operator's own credentials (--aws).
+
+Ids are AWS's own. A port range is (first, last), None for every port. Each part is Unknown by itself where the call
+that it is read from was denied.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .base import Fact, Unknown
+
+Direction = Literal["ingress", "egress"]
+
+
+class Subnet(Fact, frozen=True, kw_only=True):
+    """One subnet and its ranges. source: DescribeSubnets."""
+
+    id: str
+    cidrs: tuple[str, ...]
+
+
+class GroupRule(Fact, frozen=True, kw_only=True):
+    """One permission of a security group; whatever no rule allows is dropped.
+
+    protocol: "tcp", "all", or another's name or number; peers: CIDRs, ids of security groups, ids of prefix lists
+    """
+
+    direction: Direction
+    protocol: str
+    ports: tuple[int, int] | None
+    peers: tuple[str, ...]
+
+
+class SecurityGroup(Fact, frozen=True, kw_only=True):
+    """One security group. source: DescribeSecurityGroups."""
+
+    id: str
+    name: str
+    rules: tuple[GroupRule, ...]
+
+
+class AclEntry(Fact, frozen=True, kw_only=True):
+    """One entry of a network ACL: the lowest number that matches decides. Stateless: answers need an entry too."""
+
+    number: int
+    direction: Direction
+    allow: bool
+    protocol: str
+    ports: tuple[int, int] | None
+    cidr: str
+
+
+class NetworkAcl(Fact, frozen=True, kw_only=True):
+    """The network ACL of some subnets. source: DescribeNetworkAcls; every subnet has exactly one."""
+
+    id: str
+    subnets: tuple[str, ...]
+    entries: tuple[AclEntry, ...]
+
+
+class TableRoute(Fact, frozen=True, kw_only=True):
+    """One route of a subnet's table.
+
+    destination: a CIDR or the id of a prefix list; target: "local", or the id of what the packet is handed to (igw-,
+    nat-, vpce-, tgw-, eni-, ...); blackhole: what it is handed to does not exist any more
+    """
+
+    destination: str
+    target: str | None
+    blackhole: bool = False
+
+
+class RouteTable(Fact, frozen=True, kw_only=True):
+    """One route table. main: holds for every subnet of its VPC that no table names. source: DescribeRouteTables."""
+
+    id: str
+    vpc: str
+    main: bool
+    subnets: tuple[str, ...]
+    routes: tuple[TableRoute, ...]
+
+
+class Endpoint(Fact, frozen=True, kw_only=True):
+    """One VPC endpoint. kind: Gateway | Interface ...; state: in lower case. source: DescribeVpcEndpoints."""
+
+    id: str
+    vpc: str
+    service: str
+    kind: str
+    state: str
+    private_dns: bool
+    tables: tuple[str, ...]
+    subnets: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+class PrefixList(Fact, frozen=True, kw_only=True):
+    """A named list of CIDRs. cidrs: None where they were not read (only lists that rules name are)."""
+
+    id: str
+    name: str
+    cidrs: tuple[str, ...] | None
+
+
+class NatGateway(Fact, frozen=True, kw_only=True):
+    """One NAT gateway. state: pending | failed | available | deleting | deleted. source: DescribeNatGateways."""
+
+    id: str
+    state: str
+
+
+class Interface(Fact, frozen=True, kw_only=True):
+    """One network interface of an instance, with all its private addresses."""
+
+    id: str
+    subnet: str
+    addresses: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+class Instance(Fact, frozen=True, kw_only=True):
+    """One instance that is a node or a member. source: DescribeInstances.
+
+    profile: name of the instance profile, None without one; imds_enabled, imds_tokens (optional | required),
+    hop_limit: its metadata options, None where AWS does not say
+    """
+
+    id: str
+    vpc: str
+    state: str
+    zone: str
+    interfaces: tuple[Interface, ...]
+    profile: str | None
+    imds_enabled: bool | None
+    imds_tokens: str | None
+    hop_limit: int | None
+
+
+class Aws(Fact, frozen=True, kw_only=True):
+    """The network as AWS describes it, of the VPCs that the nodes are in.
+
+    caller: ARN that asked; calls: requests made, pages included
+    """
+
+    region: str
+    caller: str
+    calls: int
+    instances: tuple[Instance, ...] | Unknown
+    subnets: tuple[Subnet, ...] | Unknown
+    groups: tuple[SecurityGroup, ...] | Unknown
+    acls: tuple[NetworkAcl, ...] | Unknown
+    tables: tuple[RouteTable, ...] | Unknown
+    endpoints: tuple[Endpoint, ...] | Unknown
+    prefix_lists: tuple[PrefixList, ...] | Unknown
+    nat_gateways: tuple[NatGateway, ...] | Unknown

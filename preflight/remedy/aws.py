@@ -1,0 +1,105 @@
+"""Security groups, network ACLs and route tables: their owner decides, so most of this shows and names the change."""
+
+from __future__ import annotations
+
+import shlex
+
+from ..facts import CouldNotCheck, NodeFacts, Survey, Unknown
+from ..judgement import Command, NotApplicable, Remedy
+from ..rules import members, ports
+from ..rules.aws import pairs, s3_route
+from .asking import AFTERWARDS, CONTROLLER
+
+
+def let_through(survey: Survey, node: NodeFacts) -> Remedy:
+    """The rules of what is in the way of this node, and the one that is missing."""
+    found = []
+    for port in ports.DEFAULTS:
+        for dial in ports.failing(survey, node, port):
+            try:
+                closed = pairs.between(survey, node, dial)
+            except CouldNotCheck:
+                continue
+            found += [closed] if closed else []
+    return open_pairs(survey, tuple(found))
+
+
+def open_pairs(survey: Survey, closed: tuple[pairs.Closed, ...]) -> Remedy:
+    """What shows the rules in the way of these pairs; the change is for the owner of the group or ACL."""
+    commands, advice = [], []
+    where = _region(survey)
+    for pair in closed:
+        if pair.group is None:
+            text = f"aws ec2 describe-network-acls{where} --network-acl-ids {shlex.quote(pair.acl or '')}"
+            advice.append("an entry with a lower number than the one that denies, for the ports named, lets it through")
+        else:
+            group, direction, other = pair.group
+            text = f"aws ec2 describe-security-group-rules{where} --filters Name=group-id,Values={shlex.quote(group)}"
+            port = pair.target.rpartition(":")[2]
+            permission = (
+                f"IpProtocol=tcp,FromPort={port},ToPort={port},UserIdGroupPairs=[{{GroupId={shlex.quote(other)}}}]"
+            )
+            advice.append(
+                f"to let it through: aws ec2 authorize-security-group-{direction}{where} --group-id "
+                f"{shlex.quote(group)} --ip-permissions '{permission}'"
+            )
+        commands.append(Command(where=CONTROLLER, text=text))
+    return Remedy(
+        caution="what a security group or network ACL should allow is its owner's to decide: these show what it does",
+        commands=tuple(dict.fromkeys(commands)),
+        advice=(*dict.fromkeys(advice), AFTERWARDS),
+    )
+
+
+def lead_to_s3(survey: Survey, node: NodeFacts) -> Remedy:
+    """Put the endpoint that the other nodes use into the subnet's table, where that is proven to be what it lacks."""
+    try:
+        own = s3_route.way(survey, node)
+        others = s3_route.ways(survey, node)
+        cut = s3_route.cut_off(survey, node)
+    except (CouldNotCheck, NotApplicable):
+        return Remedy(advice=(AFTERWARDS,))
+    where = _region(survey)
+    good = {name: other for name, other in others.items() if not other.broken and other.vpc == own.vpc}
+    endpoint = next((other for other in good.values() if other.kind == "gateway endpoint"), None)
+    show = Command(
+        where=CONTROLLER, text=f"aws ec2 describe-route-tables{where} --route-table-ids {shlex.quote(own.table)}"
+    )
+    if not (cut and own.broken and own.kind in (None, "gateway endpoint") and endpoint and endpoint.target):
+        return Remedy(
+            caution="which way this subnet is meant to take to S3 is not proven: this shows its routes",
+            commands=(show,),
+            advice=(AFTERWARDS,),
+        )
+    same = [name for name, other in good.items() if other.target == endpoint.target]
+    neighbours = _subnets_on(survey, own.table)
+    also = f", which {members.listed(neighbours)} use" if len(neighbours) > 1 else ""
+    return Remedy(
+        commands=(
+            Command(
+                where=CONTROLLER,
+                text=f"aws ec2 modify-vpc-endpoint{where} --vpc-endpoint-id {shlex.quote(endpoint.target)} "
+                f"--add-route-table-ids {shlex.quote(own.table)}",
+            ),
+            show,
+        ),
+        advice=(
+            f"it gives {own.table}{also} the endpoint's route to S3, as {members.listed(same)} have it; "
+            "nothing else in the table changes",
+            f"to undo: the same with --remove-route-table-ids {own.table}",
+            "change it in what wrote the table too (Terraform, CloudFormation), or the next apply takes it back",
+            AFTERWARDS,
+        ),
+    )
+
+
+def _subnets_on(survey: Survey, table: str) -> list[str]:
+    aws = survey.aws
+    if aws is None or isinstance(aws, Unknown) or isinstance(aws.tables, Unknown):
+        return []
+    return next((list(t.subnets) for t in aws.tables if t.id == table), [])
+
+
+def _region(survey: Survey) -> str:
+    aws = survey.aws
+    return "" if aws is None or isinstance(aws, Unknown) else f" --region {shlex.quote(aws.region)}"

@@ -1,0 +1,124 @@
+"""AWS-1: security groups and network ACLs let this node open every member's ports, and let the answers back."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...facts import CouldNotCheck, Dial, NodeFacts, Survey, Unknown, known
+from ...facts.aws import Direction, Interface, NetworkAcl
+from ...judgement import Finding, NotApplicable
+from .. import members, ports
+from . import acls, groups, places
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """One pair that AWS does not let through.
+
+    member: node id of the target; target: "host:port"; why: which rule is missing or which entry denies
+    group: (security group that lacks a rule, its direction, group of the other side); None where it is an ACL
+    acl: the network ACL that denies; None where it is a group
+    """
+
+    member: str
+    target: str
+    why: str
+    group: tuple[str, Direction, str] | None = None
+    acl: str | None = None
+
+
+def lets_through(survey: Survey, node: NodeFacts) -> Finding | None:
+    """None where AWS lets this node open transport and HTTP of every member that it does not reach.
+
+    A pair that opens is let through, whatever the rules read like: a connection just made proves more than rules.
+    """
+    places.control_plane(survey)
+    closed, undecided = [], None
+    for dial in _failing(survey, node):
+        try:
+            found = between(survey, node, dial)
+        except CouldNotCheck as error:
+            undecided = undecided or error
+            continue
+        if found:
+            closed.append(found)
+    if closed:
+        lines = [f"{node.name} -> {members.title(survey, c.member)} {c.target}: {c.why}" for c in closed]
+        return Finding(
+            observed=lines[0],
+            expected="security groups and network ACLs let the pair through, both ways",
+            details=tuple(lines[1:]),
+        )
+    if undecided:
+        raise undecided
+    return None
+
+
+def between(survey: Survey, node: NodeFacts, dial: Dial) -> Closed | None:
+    """What of AWS's keeps this node from the target; None where AWS would let it through. Raises CouldNotCheck."""
+    aws = places.control_plane(survey)
+    host, _, number = dial.target.rpartition(":")
+    address, port = host.strip("[]"), int(number)
+    source_instance, source, own = places.of_node(survey, node)
+    found = places.at(aws, address)
+    if found is None:
+        raise CouldNotCheck(f"AWS lists no instance of the nodes' VPCs at {address}")
+    target = found[1]
+    if target.id == source.id:
+        return None
+    closed = Closed(member=dial.member, target=dial.target, why="")
+    by_group = _by_groups(survey, source, own, target, address, port)
+    if by_group:
+        return msgspec.structs.replace(closed, why=by_group[0], group=by_group[1])
+    if source_instance.vpc != found[0].vpc:
+        raise CouldNotCheck(f"{address} is in another VPC: what joins the two is not looked at")
+    if source.subnet == target.subnet:
+        return None
+    by_acl = _by_acls(survey, source, own, target, address, port)
+    return msgspec.structs.replace(closed, why=by_acl[0], acl=by_acl[1]) if by_acl else None
+
+
+def _failing(survey: Survey, node: NodeFacts) -> tuple[Dial, ...]:
+    if not known(node.dials):
+        raise NotApplicable("the cluster has no other member to reach")
+    failing = (*ports.failing(survey, node, "transport"), *ports.failing(survey, node, "http"))
+    # A refusal came back from the other host: what AWS drops is never answered.
+    return tuple(dial for dial in failing if dial.outcome == "timeout")
+
+
+def _by_groups(
+    survey: Survey, source: Interface, own: str, target: Interface, address: str, port: int
+) -> tuple[str, tuple[str, Direction, str]] | None:
+    aws = places.control_plane(survey)
+    known_groups = places.by_id(known(aws.groups))
+    # Only a group that names a list needs to know them.
+    lists = {} if isinstance(aws.prefix_lists, Unknown) else places.by_id(aws.prefix_lists)
+    steps: tuple[tuple[Interface, Direction, str, Interface, str], ...] = (
+        (source, "egress", address, target, f"lets nothing out to {address} on {port}"),
+        (target, "ingress", own, source, f"has no rule that lets {own} in on {port}"),
+    )
+    for interface, direction, peer, other, words in steps:
+        if not groups.allow(
+            known_groups, lists, own=interface, direction=direction, peer=peer, peer_groups=other.groups, port=port
+        ):
+            names = members.listed(list(interface.groups))
+            return f"security group {names} {words}", (interface.groups[0], direction, other.groups[0])
+    return None
+
+
+def _by_acls(
+    survey: Survey, source: Interface, own: str, target: Interface, address: str, port: int
+) -> tuple[str, str] | None:
+    """What denies, in words, and the ACL's id: the question both ways, the answer to whatever port was chosen."""
+    aws = places.control_plane(survey)
+    ours, theirs = places.acl_of(aws, source.subnet), places.acl_of(aws, target.subnet)
+    steps: tuple[tuple[NetworkAcl, Direction, str, tuple[int, int]], ...] = (
+        (ours, "egress", address, (port, port)),
+        (theirs, "ingress", own, (port, port)),
+        (theirs, "egress", own, acls.EPHEMERAL),
+        (ours, "ingress", address, acls.EPHEMERAL),
+    )
+    for acl, direction, peer, wanted in steps:
+        why = acls.denied(acl, direction, peer, wanted)
+        if why:
+            return f"network ACL of {source.subnet if acl is ours else target.subnet}: {why}", acl.id
+    return None

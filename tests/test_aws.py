@@ -1,0 +1,26 @@
+"""AWS's control plane: what security groups, network ACLs and route tables do to this node (--aws)."""
+
+from preflight import remedy
+from preflight.check import check
+from preflight.judgement import require
+from preflight.rules.aws import pairs, s3_route
+
+
+@check("AWS-1", severity="critical", needs=("aws", "imds", "dials", "cluster"))
+def test_security_groups_and_network_acls_let_the_node_through(node, survey):
+    """Security groups and network ACLs let this node open every member's ports, and let the answers back.
+
+    No host shows them. Where a port does not open and AWS would let it through, the filter is on a host; where AWS
+    would not, the rule that is missing has a name.
+    """
+    require(pairs.lets_through(survey, node), fix=lambda: remedy.let_through(survey, node))
+
+
+@check("AWS-2", severity="high", needs=("aws", "imds", "buckets", "cluster"))
+def test_the_subnets_route_table_leads_to_s3(node, survey):
+    """The route table of this node's subnet leads to S3, as the other nodes' do.
+
+    On EC2 a route table belongs to the subnet and `ip route` on the host shows nothing of it: a node in a subnet
+    whose table lacks S3's endpoint is cut off while its own routes are its peers'.
+    """
+    require(s3_route.leads_to_s3(survey, node), fix=lambda: remedy.lead_to_s3(survey, node))
