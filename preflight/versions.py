@@ -46,7 +46,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     region_setting: s3.client.NAME.region exists
     unset_region: where the region comes from when neither setting nor endpoint gives one: "bucket" (SDK v1 asks S3 and
     needs none) or "chain" (-Daws.region, AWS_REGION, IMDS, else us-east-1 with cross-region access)
-    host: whose name is looked up where no endpoint is set: "global" (s3.amazonaws.com whatever the region, which then is
+    host: whose name is asked for without an endpoint: "global" (s3.amazonaws.com whatever the region, which then is
     signed for and no more) or "region" (s3.REGION.amazonaws.com)
     imds: protocol it asks the metadata service with; "either" tries IMDSv2 first
     errors: what a refusal by S3 reads as: "code" (sentence and error code) or "sentence" (no code)

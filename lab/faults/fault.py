@@ -70,6 +70,11 @@ def peer_of(lab: Lab, victim: Node) -> Node:
     return lab.nodes[victim.number % len(lab.nodes)]
 
 
+def healthy_repository(lab: Lab, victim: Node) -> None:
+    """Register the repository again as it was."""
+    elasticsearch.register_repository(lab.nodes)
+
+
 def restart(lab: Lab, victim: Node) -> None:
     """Restart the victim's Elasticsearch, where the lab has one."""
     if lab.version is not None:

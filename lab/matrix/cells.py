@@ -49,10 +49,13 @@ def cells(version: str, *, rows: Iterable[str] | None = None, short: bool = Fals
     if short and faults.on_sdk_v1(version):
         ordered = [name for name in ordered if faults.FAULTS[name].on_sdk_v1 is not None]
         wanted -= set(faults.COMBINATIONS)
-    positions = (DATA, MASTER)
     found = [Cell(HEALTHY, TOGETHER)] if HEALTHY in wanted else []
     for index, name in enumerate(ordered):
-        found += [Cell(name, position) for position in (positions[index % 2 :][:1] if short else positions)]
+        # What strikes every node strikes the elected master first, and is one cell.
+        positions = (MASTER,) if faults.FAULTS[name].everywhere else (DATA, MASTER)
+        found += [
+            Cell(name, position) for position in (positions[index % len(positions) :][:1] if short else positions)
+        ]
     return found + [Cell(name, TOGETHER) for name in faults.COMBINATIONS if name in wanted]
 
 

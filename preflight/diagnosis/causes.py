@@ -119,7 +119,8 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
 def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
     """What else keeps a node from a bucket: its certificate, or routes with nothing to compare them with."""
     finding = path.reaches_buckets(scene.survey, node)
-    if finding is None or bucket.wrong_name(scene, node) or bucket.missing(scene, node):
+    decided = (bucket.wrong_name, bucket.missing, bucket.untrusted)
+    if finding is None or any(ask(scene, node) is not None for ask in decided):
         return None
     if _problems(scene, node):
         try:
@@ -205,6 +206,7 @@ ROWS = (
     Row(id="route-table", ask=aws.subnet_route),
     Row(id="route-upstream", ask=_upstream),
     Row(id="bucket-missing", ask=bucket.missing),
+    Row(id="tls-untrusted", ask=bucket.untrusted),
     Row(id="bucket-not-reached", ask=_not_reached),
     Row(id="clock-skew", ask=bucket.wrong_clock),
     Row(id="no-instance-role", ask=_no_role),

@@ -10,6 +10,9 @@ from ..rules import path, routes
 from .asking import AFTERWARDS, CONTROLLER, ask, stamp
 from .network import own_route, upstream_route
 
+JAVA_OF_DEBIAN = "/etc/ssl/certs/java/"
+"""Where Debian keeps the trust store of every JVM of its own, made from the host's."""
+
 
 def reach_bucket(survey: Survey, node: NodeFacts) -> Remedy:
     """By the step that fails: the name, the certificate; routes behind the node where its own are as they should be."""
@@ -31,21 +34,43 @@ def reach_bucket(survey: Survey, node: NodeFacts) -> Remedy:
             advice=("in a VPC the resolver is the subnet's; enableDnsSupport and the DHCP options decide",),
         )
     if first is not None and not path.unconnected(first):
-        to, name = shlex.quote(f"{first.host}:{first.port}"), shlex.quote(first.host)
-        text = f"openssl s_client -connect {to} -servername {name} -showcerts </dev/null"
-        return Remedy(
-            caution="which side is wrong about the certificate is not proven: this shows who signed it, and for whom",
-            commands=(Command(where=node.name, text=text),),
-            advice=(
-                "a proxy that opens TLS, an authority that the trust store lacks, or a wrong clock; "
-                "Elasticsearch's own trust store is the JVM's",
-            ),
-        )
+        return _whose_certificate(node, first)
     try:
         reference = routes.own_table_matches(survey, node)
     except (CouldNotCheck, NotApplicable):
         return upstream_route(survey, node)
     return own_route(survey, node) if reference is None else upstream_route(survey, node)
+
+
+def _whose_certificate(node: NodeFacts, refused: BucketPath) -> Remedy:
+    """Who signed what is served, and what the store that refuses it holds; which of the two is wrong they show."""
+    to, name = shlex.quote(f"{refused.host}:{refused.port}"), shlex.quote(refused.host)
+    commands = [
+        Command(where=node.name, text=f"openssl s_client -connect {to} -servername {name} -showcerts </dev/null")
+    ]
+    advice = ["a proxy that opens TLS, an authority that the trust store lacks, or a wrong clock"]
+    store = refused.trust_store
+    if store is None:
+        advice.append("Elasticsearch's own trust store is the JVM's")
+    else:
+        home, inside, _ = store.partition("/lib/security/")
+        tool = shlex.quote(f"{home}/bin/keytool" if inside else "keytool")
+        text = f"ls -l {shlex.quote(store)}; sudo {tool} -list -keystore {shlex.quote(store)}"
+        commands.append(Command(where=node.name, text=text))
+        advice.append(f"compare {store} with a node's that gets through: sha256sum {shlex.quote(store)}")
+        if refused.host_trusts and store.startswith(JAVA_OF_DEBIAN):
+            advice.append("Debian writes that file from the host's own store: sudo update-ca-certificates --fresh")
+        elif refused.host_trusts:
+            advice.append(
+                "an upgrade replaces the JDK's own store: keep an authority of one's own in a file beside it and name "
+                "that by -Djavax.net.ssl.trustStore in jvm.options.d"
+            )
+        advice.append("the JVM reads its store when it starts: restart Elasticsearch on this node afterwards")
+    return Remedy(
+        caution="which side is wrong about the certificate is not proven: this shows who signed it, and for whom",
+        commands=tuple(commands),
+        advice=(*advice, AFTERWARDS),
+    )
 
 
 def _which_bucket(survey: Survey, node: NodeFacts, gone: BucketPath) -> Remedy:

@@ -54,6 +54,7 @@ def as_before(lab):
     yield
     elasticsearch.wait_for_members(lab.nodes)
     elasticsearch.register_repository(lab.nodes)
+    elasticsearch.verify(lab.nodes)
 
 
 def outcomes(ran, check):
