@@ -2,8 +2,8 @@
 
     python -m lab.aws --listen 198.18.1.10 --certificate FILE --key FILE --state DIR --instances es-1=i-0e5...,es-2=...
 
-One process. DIR/aws.json appears when everything is set up, and says what exists. DIR/credentials/NODE.json holds what
-that instance's metadata service hands out for the role, renewed long before it expires. Both are for root alone (0600).
+One process. DIR/aws.json appears when everything is set up, and says what exists. DIR/credentials/ holds what
+each instance's metadata service hands out for a role, renewed long before it expires. Both are for root alone (0600).
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ NODE_POLICY = {
     ],
 }
 """The permissions Elastic's documentation asks for, and moto's two extras."""
+
+ROLES = (names.ROLE, names.OTHER_ROLE, names.BARE_ROLE)
 
 _TRUST_EC2 = {
     "Version": "2012-10-17",
@@ -191,12 +193,13 @@ def _set_up(endpoint: str) -> dict[str, Any]:
     elsewhere = session.client("s3", endpoint_url=endpoint, config=config, region_name=names.OTHER_REGION)
     elsewhere.create_bucket(Bucket=names.OTHER_BUCKET)
 
-    iam.create_role(
-        RoleName=names.ROLE, AssumeRolePolicyDocument=json.dumps(_TRUST_EC2), MaxSessionDuration=SESSION_SECONDS
-    )
-    iam.put_role_policy(RoleName=names.ROLE, PolicyName="snapshots", PolicyDocument=json.dumps(NODE_POLICY))
-    iam.create_instance_profile(InstanceProfileName=names.ROLE)
-    iam.add_role_to_instance_profile(InstanceProfileName=names.ROLE, RoleName=names.ROLE)
+    for role in ROLES:
+        trust = json.dumps(_TRUST_EC2)
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust, MaxSessionDuration=SESSION_SECONDS)
+        if role != names.BARE_ROLE:
+            iam.put_role_policy(RoleName=role, PolicyName="snapshots", PolicyDocument=json.dumps(NODE_POLICY))
+        iam.create_instance_profile(InstanceProfileName=role)
+        iam.add_role_to_instance_profile(InstanceProfileName=role, RoleName=role)
 
     iam.create_user(UserName="es-snapshots-2019")
     iam.put_user_policy(UserName="es-snapshots-2019", PolicyName="snapshots", PolicyDocument=json.dumps(NODE_POLICY))
@@ -225,31 +228,40 @@ def _key(created: dict[str, str]) -> dict[str, str]:
     return {"access_key": created["AccessKeyId"], "secret_key": created["SecretAccessKey"]}
 
 
-def _renew(options: argparse.Namespace) -> None:
-    """Fresh credentials of the role for every instance, as EC2 itself obtains them: nobody's key signs for it."""
-    from moto.sts.models import sts_backends
+def credentials_file(state: Path, node: str, role: str) -> Path:
+    """Where the credentials lie that a node's metadata service hands out for a role."""
+    return state / "credentials" / (f"{node}.json" if role == names.ROLE else f"{node}.{role}.json")
 
-    role_arn = f"arn:aws:iam::{names.ACCOUNT}:role/{names.ROLE}"
+
+def _renew(options: argparse.Namespace) -> None:
+    """Fresh credentials of every role for every instance, as EC2 itself obtains them: nobody's key signs for it."""
     now = time.time()
     for node, instance_id in options.instances.items():
-        role = sts_backends[names.ACCOUNT]["aws"].assume_role(
-            region_name=names.REGION,
-            role_session_name=instance_id,
-            role_arn=role_arn,
-            policy="",
-            duration=SESSION_SECONDS,
-            external_id="",
-        )
-        document = {
-            "Code": "Success",
-            "LastUpdated": _utc(now),
-            "Type": "AWS-HMAC",
-            "AccessKeyId": role.access_key_id,
-            "SecretAccessKey": role.secret_access_key,
-            "Token": role.session_token,
-            "Expiration": _utc(now + SESSION_SECONDS),
-        }
-        write_secret(options.state / "credentials" / f"{node}.json", json.dumps(document, indent=2))
+        for role in ROLES:
+            document = json.dumps(_credentials(role, instance_id, now), indent=2)
+            write_secret(credentials_file(options.state, node, role), document)
+
+
+def _credentials(role: str, instance_id: str, now: float) -> dict[str, str]:
+    from moto.sts.models import sts_backends
+
+    assumed = sts_backends[names.ACCOUNT]["aws"].assume_role(
+        region_name=names.REGION,
+        role_session_name=instance_id,
+        role_arn=f"arn:aws:iam::{names.ACCOUNT}:role/{role}",
+        policy="",
+        duration=SESSION_SECONDS,
+        external_id="",
+    )
+    return {
+        "Code": "Success",
+        "LastUpdated": _utc(now),
+        "Type": "AWS-HMAC",
+        "AccessKeyId": assumed.access_key_id,
+        "SecretAccessKey": assumed.secret_access_key,
+        "Token": assumed.session_token,
+        "Expiration": _utc(now + SESSION_SECONDS),
+    }
 
 
 def _utc(moment: float) -> str:

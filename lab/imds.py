@@ -26,6 +26,7 @@ from socketserver import TCPServer
 from typing import Any
 
 from . import names
+from .aws import credentials_file
 from .files import write_secret
 
 AVAILABILITY_ZONE = f"{names.REGION}a"
@@ -97,7 +98,7 @@ class Metadata:
         }
         found["dynamic/instance-identity/document"] = json.dumps(document, indent=2)
         if role is not None:
-            credentials = (self.state / "credentials" / f"{self.node}.json").read_text()
+            credentials = credentials_file(self.state, self.node, role).read_text()
             profile = {
                 "Code": "Success",
                 "LastUpdated": json.loads(credentials)["LastUpdated"],

@@ -18,6 +18,10 @@ OTHER_BUCKET = "es-snapshots-virginia"
 BASE_PATH = "prod"
 REPOSITORY = "s3_backup"
 ROLE = "es-node"
+OTHER_ROLE = "es-node-b"
+"""May do what ROLE may."""
+BARE_ROLE = "es-bare"
+"""May do nothing with the bucket."""
 CLUSTER = "es-lab"
 
 STATE = Path("/var/lib/es-preflight-lab")

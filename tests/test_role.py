@@ -3,7 +3,7 @@
 from preflight import remedy
 from preflight.check import check
 from preflight.judgement import require
-from preflight.rules import role
+from preflight.rules import role, signing
 
 
 @check("ROLE-1", severity="critical", needs=("imds", "system", "cluster", "config", "process"))
@@ -24,3 +24,17 @@ def test_nodes_have_the_same_role(node, survey):
     Nodes with other node roles (dedicated masters) may have a role of their own.
     """
     require(role.same_role(survey, node), fix=lambda: remedy.one_role(survey, node))
+
+
+@check(
+    "ROLE-3",
+    severity="critical",
+    needs=("imds", "system", "cluster", "config", "process", "buckets", "keystore", "sources", "verify"),
+)
+def test_role_reaches_every_bucket(node, survey):
+    """The role reaches the bucket of every S3 repository that uses it.
+
+    A list signed with the role's own credentials is sent from this node. Where S3 denies it the role lacks a permission
+    or a policy forbids this node, and static keys must stay where they are until that is mended.
+    """
+    require(signing.reaches(survey, node), fix=lambda: remedy.allow_role(survey, node))

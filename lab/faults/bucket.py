@@ -74,7 +74,11 @@ FAULTS: Mapping[str, Fault] = {
         "a line of the node's /etc/hosts gives the bucket's name an address where nobody is",
         _write_hosts,
         _clear_hosts,
-        Expected("dns-wrong", {("PATH-1", "victim"): "fail", ("REPO-1", "victim"): "fail"}, on_master=STOPS_AT_MASTER),
+        Expected(
+            "dns-wrong",
+            {("PATH-1", "victim"): "fail", ("ROLE-3", "victim"): "not applicable", ("REPO-1", "victim"): "fail"},
+            on_master=STOPS_AT_MASTER,
+        ),
         needs_elasticsearch=False,
         # The JVM goes on with the address that it was told before, for as long as its cache lasts.
         restart_to_break=True,

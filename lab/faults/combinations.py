@@ -32,6 +32,7 @@ COMBINATIONS: Mapping[str, Combination] = {
             ("KEY-1", FIRST): "fail",
             ("REPO-1", FIRST): "fail",
             ("PATH-1", SECOND): "fail",
+            ("ROLE-3", SECOND): "not applicable",
             ("REPO-1", SECOND): "fail",
         },
     ),

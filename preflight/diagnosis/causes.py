@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .. import remedy
-from ..facts import CouldNotCheck, Imds, NodeFacts, Unknown, known
+from ..facts import CouldNotCheck, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
-from ..rules import members, path, region, repository, role, routes
+from ..rules import members, path, region, repository, routes
 from ..rules import node as rules
-from . import aws, bucket, keys, outside, ports
+from . import aws, bucket, keys, outside, ports, role
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -149,20 +149,6 @@ def _reaching(scene: Scene, node: NodeFacts) -> list[str]:
     ]
 
 
-def _no_role(scene: Scene, node: NodeFacts) -> Found | None:
-    finding = role.instance_role(scene.survey, node)
-    if finding is None:
-        return None
-    denied = isinstance(node.imds, Imds) and node.imds.outcome == "answered"
-    return Found(
-        title="{nodes}: no instance role to sign with",
-        evidence=(f"{node.name}: {finding.observed}", *scene.sentences(node, "no credentials")),
-        confidence="certain" if denied else "likely",
-        explains=(("ROLE-1", node.name), ("ROLE-2", node.name), *scene.repository_pairs(node, "no credentials")),
-        remedy=remedy.give_role(scene.survey, node),
-    )
-
-
 def _wrong_region(scene: Scene, node: NodeFacts) -> Found | None:
     finding = region.agrees(scene.survey, node)
     if finding is None:
@@ -209,7 +195,9 @@ ROWS = (
     Row(id="tls-untrusted", ask=bucket.untrusted),
     Row(id="bucket-not-reached", ask=_not_reached),
     Row(id="clock-skew", ask=bucket.wrong_clock),
-    Row(id="no-instance-role", ask=_no_role),
+    Row(id="no-instance-role", ask=role.no_role),
+    Row(id="role-denied", ask=role.denied),
+    Row(id="policy-denies-node", ask=role.denied_here),
     Row(id="keystore-file", ask=keys.keystore_file),
     Row(id="keystore-half", ask=keys.half_pair),
     Row(id="stale-static-keys", ask=keys.stale_keys),

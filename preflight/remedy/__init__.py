@@ -14,10 +14,11 @@ from .process import join, reach_host, start_elasticsearch
 from .refusal import prove_role
 from .region import drop_removed_settings, set_region
 from .restart import come_back
-from .role import give_role, one_role
+from .role import allow_role, give_role, one_role
 from .sources import remove_idle_keys, remove_outside_keys
 
 __all__ = [
+    "allow_role",
     "ask",
     "come_back",
     "complete_pair",

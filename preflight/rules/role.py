@@ -24,14 +24,18 @@ def needed(survey: Survey, node: NodeFacts) -> None:
 def repositories(survey: Survey, node: NodeFacts) -> tuple[Repository, ...]:
     """The S3 repositories that this node signs for with its role where the keystore holds no key: those on AWS.
 
-    Raises CouldNotCheck; NotApplicable where there is none, and on a node that never touches a snapshot.
+    Clients that the inventory declares as meant to sign with static keys are left out. Raises CouldNotCheck;
+    NotApplicable where there is none, and on a node that never touches a snapshot.
     """
     member = survey.member_of(node)
     every = members.repositories(survey, node)
     members.require_user(member)
-    found = tuple(r for r in every if s3.endpoint(node, member, r).aws)
-    if not found:
+    on_aws = tuple(r for r in every if s3.endpoint(node, member, r).aws)
+    if not on_aws:
         raise NotApplicable("no S3 repository of this cluster goes to AWS")
+    found = tuple(r for r in on_aws if not members.intended(node, r.client))
+    if not found:
+        raise NotApplicable("every S3 client that goes to AWS is declared to sign with static keys")
     return found
 
 
@@ -126,6 +130,17 @@ def unproven(node: NodeFacts, repositories: tuple[Repository, ...] | None) -> st
         if not isinstance(answer, SignedList):
             return answer.reason
         if answer.status != 200:
-            words = ": ".join(text for text in (answer.code, answer.message) if text)
-            return f"S3 answers a list signed with the role with HTTP {answer.status} {words}".rstrip()
+            return f"S3 answers a list signed with the role with {answered(answer)}"
     return None
+
+
+def answered(answer: SignedList) -> str:
+    """S3's answer in its own words: "HTTP 403 AccessDenied: Access Denied"."""
+    words = ": ".join(text for text in (answer.code, answer.message) if text)
+    return f"HTTP {answer.status} {words}".rstrip()
+
+
+def named(node: NodeFacts) -> str:
+    """ "role es-node" as the node's metadata service names it, else "this node's role"."""
+    name = node.imds.role if isinstance(node.imds, Imds) else None
+    return f"role {name}" if name else "this node's role"

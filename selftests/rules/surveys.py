@@ -49,6 +49,7 @@ STARTED = 1_763_980_800.0
 
 STALE = "The AWS Access Key Id you provided does not exist in our records."
 NO_CREDENTIALS = "Unable to load credentials from any of the providers in the chain AwsCredentialsProviderChain"
+DENIED = "Access Denied"
 CONNECT_TIMED_OUT = "Unable to execute HTTP request: Connect timed out"
 STATIC_KEYS = ("s3.client.default.access_key", "s3.client.default.secret_key")
 REGION = "ap-northeast-2"
@@ -433,6 +434,26 @@ def no_instance_role(survey: Survey, name: str) -> Survey:
     return verify_fails(survey, name, NO_CREDENTIALS)
 
 
+def other_role(survey: Survey, name: str, role: str = "es-node-b") -> Survey:
+    """Another role than the other nodes', which may do the same."""
+    found = survey.node(name)
+    assert isinstance(found.imds, Imds)
+    return with_node(survey, name, imds=replace(found.imds, role=role))
+
+
+def role_refused(survey: Survey, name: str, answer: SignedList) -> Survey:
+    """What S3 answers to every list that this node signs with its role."""
+    found = survey.node(name)
+    assert not isinstance(found.buckets, Unknown)
+    return with_node(survey, name, buckets=tuple(replace(b, signed_list=answer) for b in found.buckets))
+
+
+def role_without_bucket_access(survey: Survey, name: str) -> Survey:
+    """Another role, which S3 denies the bucket."""
+    denied = SignedList(status=403, code="AccessDenied", message="Access Denied")
+    return verify_fails(role_refused(other_role(survey, name, "es-bare"), name, denied), name, DENIED)
+
+
 def port_fails(survey: Survey, source: str, target: str, outcome: str, port: str = "transport") -> Survey:
     """From source, target's port does not open."""
     found = survey.node(source)
@@ -629,6 +650,7 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "keystore-missing": keystore_missing,
     "region-missing": region_missing,
     "no-instance-role": no_instance_role,
+    "role-without-bucket-access": role_without_bucket_access,
     "port-refused": port_refused,
     "port-dropped": port_dropped,
     "route-drift": route_own,
