@@ -23,7 +23,7 @@ NOBODYS_ADDRESS = names.AWS_ADDRESS.rpartition(".")[0] + ".99"
 HOSTS = "/etc/hosts"
 TRUST_STORE = "/etc/ssl/certs/java/cacerts"
 
-_NO_BUCKET = {"PATH-1": "fail", "REGION-1": "not applicable"}
+_NO_BUCKET = {"PATH-1": "fail", "REGION-1": "not applicable", "ROLE-3": "not applicable"}
 
 
 def _write_hosts(lab: Lab, victim: Node) -> None:
@@ -109,7 +109,11 @@ FAULTS: Mapping[str, Fault] = {
         "a policy of the bucket denies the node's address what its role may do",
         _deny,
         _treat_alike,
-        Expected("policy-denies-node", {("REPO-1", "victim"): "fail"}, on_master=STOPS_AT_MASTER),
+        Expected(
+            "policy-denies-node",
+            {("ROLE-3", "victim"): "fail", ("REPO-1", "victim"): "fail"},
+            on_master=STOPS_AT_MASTER,
+        ),
         needs_elasticsearch=False,
     ),
     "repository-readonly": Fault(
@@ -124,7 +128,9 @@ FAULTS: Mapping[str, Fault] = {
         _lose_authority,
         _restore_authority,
         Expected(
-            "tls-untrusted", {("PATH-1", "victim"): "fail", ("REPO-1", "victim"): "fail"}, on_master=STOPS_AT_MASTER
+            "tls-untrusted",
+            {("PATH-1", "victim"): "fail", ("ROLE-3", "victim"): "not applicable", ("REPO-1", "victim"): "fail"},
+            on_master=STOPS_AT_MASTER,
         ),
         restart_to_break=True,
         restart_to_heal=True,
