@@ -23,6 +23,7 @@ from . import names
 from .aws_front import GLOBAL_REGION, Front
 from .aws_peers import treatment
 from .aws_server import Server
+from .aws_signature import verify_every_signed_header
 from .errors import LabError
 from .files import write_secret
 
@@ -153,6 +154,7 @@ def _moto() -> Any:
     # Seconds of imports, which whoever only wants the constants above should not pay.
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+    verify_every_signed_header()
     return DomainDispatcherApplication(create_backend_app)
 
 
@@ -205,6 +207,7 @@ def _set_up(endpoint: str) -> dict[str, Any]:
     iam.put_user_policy(UserName="es-snapshots-2019", PolicyName="snapshots", PolicyDocument=json.dumps(NODE_POLICY))
     stale = iam.create_access_key(UserName="es-snapshots-2019")["AccessKey"]
     iam.delete_access_key(UserName="es-snapshots-2019", AccessKeyId=stale["AccessKeyId"])
+    current = iam.create_access_key(UserName="es-snapshots-2019")["AccessKey"]
 
     iam.create_user(UserName="lab-admin")
     iam.put_user_policy(UserName="lab-admin", PolicyName="all", PolicyDocument=json.dumps(_ALLOW_ALL))
@@ -220,6 +223,7 @@ def _set_up(endpoint: str) -> dict[str, Any]:
         "bucket": names.BUCKET,
         "role": names.ROLE,
         "stale_key": _key(stale),
+        "current_key": _key(current),
         "admin_key": _key(admin),
     }
 

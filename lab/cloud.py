@@ -45,5 +45,14 @@ def start_imds(node: Node) -> None:
 
 def stale_key() -> dict[str, str]:
     """The key pair that IAM no longer knows: access_key and secret_key."""
+    return _pair("stale_key")
+
+
+def current_key() -> dict[str, str]:
+    """The key pair that the same IAM user has today, with access to the bucket."""
+    return _pair("current_key")
+
+
+def _pair(name: str) -> dict[str, str]:
     document: dict[str, dict[str, str]] = json.loads((names.AWS_STATE / "aws.json").read_text())
-    return document["stale_key"]
+    return document[name]

@@ -16,7 +16,7 @@ from . import targets
 from .connection import Connection
 from .connection.errors import ConnectionFailed, ForwardingForbidden
 from .connection.ssh import ssh_command
-from .credentials import Credentials, credentials
+from .credentials import PROTECTED, Credentials, credentials, keystore_password
 from .facts import (
     BucketPath,
     ChosenPath,
@@ -185,10 +185,18 @@ class Asked:
         if self.session is None:
             return
         limit = self.settings.command_timeout
+        password = keystore_password(self.node.keystore_password_file or self.settings.keystore_password_file)
         try:
             offset = self.session.clock_offset(limit)
             answer = self.session.ask(
-                {"ask": "facts", "sections": list(self.wanted.sections), "deadline": limit}, limit
+                {
+                    "ask": "facts",
+                    "sections": list(self.wanted.sections),
+                    "deadline": limit,
+                    "fingerprint_key": self.settings.fingerprints.text,
+                    "keystore_password": password if isinstance(password, str) else None,
+                },
+                limit,
             )
         except (ConnectionFailed, ProbeFailed) as error:
             self.unreachable(str(error), error.remedy)
@@ -197,6 +205,9 @@ class Asked:
             self.not_told(_unknown(answer["not_told"]))
             return
         sections = {**self.sections, **{name: _section(answer, name) for name in self.wanted.sections}}
+        keystore = sections["keystore"]
+        if isinstance(password, Unknown) and isinstance(keystore, Unknown) and PROTECTED in keystore.reason:
+            sections["keystore"] = password
         system = sections["system"]
         if isinstance(system, System):
             sections["system"] = msgspec.structs.replace(system, clock_offset=round(offset, 3))

@@ -34,7 +34,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     sudo_user: None for root; connect_timeout: seconds, None for the run's own
     es_port: a port that the node's Elasticsearch listens on, None for the only one of its host
     es_*: where given for this node, beats the run's own options
-    static_key_clients: S3 clients that are meant to sign with static keys on it
+    keystore_password_file: beats the run's option; static_key_clients: S3 clients that are meant to sign with static
+    keys on it
     """
 
     name: str
@@ -54,6 +55,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     es_user: str | None = None
     es_password_file: str | None = None
     es_api_key_file: str | None = None
+    keystore_password_file: str | None = None
     static_key_clients: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -384,6 +386,7 @@ def _node(name: str, given: _Given, variables: Variables, defaults: Defaults) ->
         es_user=read.text("preflight_es_user"),
         es_password_file=read.file("preflight_es_password_file"),
         es_api_key_file=read.file("preflight_es_api_key_file"),
+        keystore_password_file=read.file("preflight_keystore_password_file"),
         static_key_clients=read.words("preflight_static_key_clients"),
     )
 

@@ -26,6 +26,7 @@ OURS = (
     "preflight_es_api_key_file",
     "preflight_es_ca",
     "preflight_es_url",
+    "preflight_keystore_password_file",
     "preflight_es_port",
     "preflight_static_key_clients",
 )

@@ -305,6 +305,7 @@ def test_all_variables_of_ours_are_read_and_files_are_relative_to_the_inventory(
         "      preflight_es_port: 9201\n"
         "      ansible_ssh_private_key_file: password\n"
         "      preflight_static_key_clients: [minio, archive]\n"
+        "      preflight_keystore_password_file: password\n"
     )
     (node,) = expand("es-1", inventory, Defaults())
     password = str(inventory.parent / "password")
@@ -320,6 +321,7 @@ def test_all_variables_of_ours_are_read_and_files_are_relative_to_the_inventory(
         es_port=9201,
         es_url="https://es:9200",
         static_key_clients=("minio", "archive"),
+        keystore_password_file=password,
     )
 
 

@@ -14,6 +14,7 @@ KEYS = {
     "waiting": "static keys on disk, not loaded yet",
     "accepted": "static keys in use, accepted by S3",
     "unknown": "static keys in the keystore, cannot tell whether in use",
+    "unused": "static keys in the keystore that nothing signs with",
 }
 """What a line says of static keys: of the worst use among the clients'."""
 
@@ -56,7 +57,8 @@ def _keys(survey: Survey, node: NodeFacts) -> str:
     if not found:
         return _outside(survey, node) or _in_memory(survey, node) or "no static keys"
     uses = {keys.use for keys in found}
-    return next(words for use, words in KEYS.items() if use in uses)
+    words = next(words for use, words in KEYS.items() if use in uses)
+    return words if keystore.amiss(survey, node) else f"{words} (declared)"
 
 
 def _in_memory(survey: Survey, node: NodeFacts) -> str | None:
@@ -96,11 +98,13 @@ def _role(survey: Survey, node: NodeFacts) -> str:
 
 def _safe(survey: Survey, node: NodeFacts) -> str:
     try:
-        found = keystore.client_keys(survey, node)
+        found = keystore.amiss(survey, node)
     except CouldNotCheck:
         return ""  # "static keys unknown" has said it
     if not found:
         return _safe_outside(survey, node)
+    if any(keys.intended for keys in found):
+        return ""  # to be replaced
     proven = all(keystore.needed_still(node, keys) is None for keys in found)
     return "safe to remove: " + ("yes" if proven else "no")
 
@@ -143,8 +147,26 @@ def _verify(survey: Survey, node: NodeFacts) -> str:
         raise
 
 
+def _reload(survey: Survey, node: NodeFacts) -> str:
+    """Whether the process forgets the keys it has by a reload; "" where it is not known to have any."""
+    try:
+        sources.on_aws(survey, node)
+        outside = sources.in_use(survey, node)
+        loaded = {keys.use for keys in keystore.client_keys(survey, node)} & {"refused", "accepted"}
+    except (CouldNotCheck, NotApplicable):
+        return ""
+    if outside:
+        return "reload enough: no"
+    return "reload enough: yes" if loaded or _in_memory(survey, node) else ""
+
+
 def _restart(survey: Survey, node: NodeFacts) -> str:
-    return "would survive a restart: no" if restart.judge(survey, node).reasons else ""
+    found = restart.judge(survey, node)
+    if found.reasons:
+        return "would survive a restart: no"
+    if node.process is None or (found.doubt is not None and found.doubt.reason.startswith(NOT_GATHERED)):
+        return ""
+    return "would survive a restart: " + ("not known" if found.doubt or found.changes else "yes")
 
 
 PARTS: tuple[tuple[str, Callable[[Survey, NodeFacts], str]], ...] = (
@@ -152,9 +174,10 @@ PARTS: tuple[tuple[str, Callable[[Survey, NodeFacts], str]], ...] = (
     ("static keys", _keys),
     ("role", _role),
     ("safe to remove", _safe),
+    ("reload", _reload),
+    ("restart", _restart),
     ("routes", _routes),
     ("path to S3", _path),
     ("_verify", _verify),
-    ("restart", _restart),
 )
 """What a line says, in this order, and what to call it where it is unknown."""

@@ -86,6 +86,17 @@ class Process(Fact, frozen=True, kw_only=True):
     others: int = 0
 
 
+class AccessKey(Fact, frozen=True, kw_only=True):
+    """What may be told of one access key id.
+
+    prefix: AKIA (long-lived) or ASIA (temporary), None for an id that begins otherwise
+    fingerprint: HMAC-SHA-256 of the id under a key drawn for the run, in hex, its first 128 bits: equal where ids are
+    """
+
+    prefix: Literal["AKIA", "ASIA"] | None
+    fingerprint: str
+
+
 class Keystore(Fact, frozen=True, kw_only=True):
     """elasticsearch.keystore: names and the file's state, never a value. source: probe section `keystore`.
 
@@ -93,6 +104,9 @@ class Keystore(Fact, frozen=True, kw_only=True):
     read_by: "file" (the JVM-less reader) or "elasticsearch-keystore"
     readable_by_service, creatable_by_service: what owners, groups and modes allow the user that Elasticsearch runs as:
     to read it, and to write the folder it is in, every folder on the way included; None where they do not decide it
+    access_keys: s3.client.NAME.access_key -> what may be told of it; None where the tool read the file, which gives
+    names alone. Nothing is ever told of a secret key or a session token
+    protected: it has a password, and that was given
     An absent file is exists=False with empty settings; a file that cannot be read is Unknown, never empty.
     """
 
@@ -107,6 +121,8 @@ class Keystore(Fact, frozen=True, kw_only=True):
     read_by: Literal["file", "elasticsearch-keystore"] | None
     readable_by_service: bool | None = None
     creatable_by_service: bool | None = None
+    access_keys: dict[str, AccessKey] | None = None
+    protected: bool = False
 
 
 class Config(Fact, frozen=True, kw_only=True):
@@ -144,8 +160,8 @@ class Sources(Fact, frozen=True, kw_only=True):
     """What the files that feed Elasticsearch's start say of credentials and region. source: probe section `sources`.
 
     files: those that were read, in the order they are; modified: when each of them was last changed
-    found: lines with AWS_* variables, -Daws.*, -Dcom.amazonaws.* and -Des.allow_insecure_settings=true.
-    elasticsearch.yml is in Config
+    found: lines with AWS_* variables, -Daws.*, -Dcom.amazonaws.*, -Des.allow_insecure_settings=true and
+    ES_KEYSTORE_PASSPHRASE_FILE. elasticsearch.yml is in Config
     """
 
     files: tuple[str, ...]

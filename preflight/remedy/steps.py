@@ -12,7 +12,8 @@ from urllib.parse import quote, urlsplit
 from ..facts import CouldNotCheck, Imds, Install, NodeFacts, Process, Repository, Survey, View
 from ..judgement import Command, NotApplicable, Step
 from ..rules import keystore, members
-from .asking import ask, refused_certificate, restart, unit_of, waits
+from ..rules import restart as rules
+from .asking import ask, refused_certificate, restart, unit_of
 
 GREEN_SECONDS = 300
 """Until a restarted node's shards must be back. A node of many terabytes takes longer: the step is then typed again."""
@@ -58,8 +59,7 @@ def reload(survey: Survey, node: NodeFacts) -> Step:
         title="Reload the secure settings of that node alone",
         commands=(_reloaded(survey, node),),
         notes=(
-            "HTTP 200 proves nothing: reload_exception in the answer means that the old keys are still in use. "
-            "Stop there: the step that undoes this puts the copy back",
+            "HTTP 200 proves nothing: after reload_exception in the answer the old keys are still in use; stop there",
             f"by its id, never all nodes at once: {_elsewhere(survey, node)}",
             *refused_certificate(node),
         ),
@@ -81,11 +81,35 @@ def _elsewhere(survey: Survey, node: NodeFacts) -> str:
             found = keystore.client_keys(survey, other)
         except (CouldNotCheck, NotApplicable):
             continue
-        if other.name != node.name and any(keys.use == "waiting" for keys in found):
+        if other.name != node.name and any(keys.may_wait for keys in found):
             waiting.append(other.name)
     if waiting:
         return f"that would put in use the keys that wait on the disk of {members.listed(waiting)}"
     return "that would put in use whatever waits on another node's disk"
+
+
+def spares(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
+    """What a reload of every node would put in use elsewhere, as a reason to leave the node's id in the path.
+
+    Also what the node's own reload puts in use besides.
+    """
+    waiting: dict[str, list[str]] = {}
+    for one in (node, *members.companions(survey, node)):
+        try:
+            found = keystore.client_keys(survey, one)
+        except (CouldNotCheck, NotApplicable):
+            continue
+        waiting[one.name] = [name for keys in found if keys.may_wait for name in keys.settings]
+    own = waiting.pop(node.name, [])
+    others = [f"{members.listed(names)} on {name}'s disk" for name, names in waiting.items() if names]
+    lines = []
+    if own:
+        lines.append(f"this reload also puts in use what waits on this node's disk: {members.listed(own)}")
+    if others:
+        lines.append(
+            f"keep the node's id in the path: a reload of the whole cluster also puts in use {members.listed(others)}"
+        )
+    return tuple(lines)
 
 
 def verify(survey: Survey, node: NodeFacts, repositories: Sequence[str]) -> tuple[Step, ...]:
@@ -129,8 +153,9 @@ def restart_one(survey: Survey, node: NodeFacts, why: str) -> Step:
         "green and no running snapshot first, and green again before the next node; where the cluster is never green, "
         "or a snapshot runs for hours, that is for you to judge",
     ]
-    refuses = waits(node)
+    refuses = next((r.text for r in rules.judge(survey, node).reasons if r.kind != "waiting outside keys"), None)
     if refuses is not None:
+        # A node that does not come back is worse than one whose snapshots fail.
         return Step(phase="apply", title=RESTART, notes=(f"do not restart {node.name} yet: {refuses}",))
     before = (green(survey, node), no_snapshot(survey, node)) if can_ask(survey, node) else ()
     after = (green(survey, node),) if can_ask(survey, node) else ()
@@ -183,6 +208,12 @@ def container_of(node: NodeFacts) -> str | None:
     if not isinstance(node.process, Process):
         return None
     return f'"$(sudo grep -m1 -oE "[0-9a-f]{{64}}" /proc/{node.process.pid}/cgroup | head -n 1)"'
+
+
+def root(node: NodeFacts) -> str:
+    """What stands before a command that changes a file as root: of the node's, or of its container's."""
+    inside = container_of(node) if isinstance(node.install, Install) and node.install.layout == "docker" else None
+    return f"sudo docker exec -u 0 {inside} " if inside else "sudo "
 
 
 def sources() -> Step:

@@ -27,9 +27,11 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
+UNKNOWN_KEY = r"access key id you provided does not exist in our records|InvalidAccessKeyId"
+
 MEANINGS = (
     Meaning(
-        pattern=r"access key id you provided does not exist in our records|InvalidAccessKeyId",
+        pattern=UNKNOWN_KEY,
         kind="key refused",
         words="the key id is unknown to AWS: deleted, rotated, or of another partition",
     ),
@@ -71,6 +73,7 @@ MEANINGS = (
     ),
     Meaning(
         pattern=r"unable to (load|find) (aws )?credentials|failed to connect to service endpoint"
+        r"|requested metadata is not found at|http response code: 401 for url: http://169\.254\.169\.254"
         r"|no aws credentials|failed to load credentials",
         kind="no credentials",
         words="no key in the keystore and no role from the metadata service",
@@ -93,3 +96,8 @@ def meaning(text: str) -> Meaning | None:
 def of(failure: VerifyFailure) -> Meaning | None:
     """What one failure of `_verify` means: by its innermost sentence, else by the causes around it."""
     return meaning(failure.sentence) or meaning("\n".join(failure.chain))
+
+
+def unknown_key(text: str) -> bool:
+    """S3 says of the key id itself that it does not know it, whatever it was used for."""
+    return re.search(UNKNOWN_KEY, text, re.IGNORECASE) is not None

@@ -204,8 +204,8 @@ def elsewhere(survey: Survey) -> Survey:
         path: BucketPath = replace(
             surveys.bucket("minio"), **there, signed_list=Unknown(reason="minio.example.net is not AWS")
         )
-        keys = ("keystore.seed", "s3.client.minio.access_key", "s3.client.minio.secret_key")
-        survey = with_node(survey, name, keystore=replace(node.keystore, settings=keys), buckets=(*node.buckets, path))
+        keys = ("s3.client.minio.access_key", "s3.client.minio.secret_key")
+        survey = with_node(surveys.with_keys(survey, name, *keys), name, buckets=(*node.buckets, path))
         survey = with_member(survey, name, clients=(S3Client(name="default", region=surveys.REGION), client))
     return survey
 
@@ -213,6 +213,41 @@ def elsewhere(survey: Survey) -> Survey:
 def elsewhere_reloaded(survey: Survey) -> Survey:
     """MinIO's keys came into every keystore while Elasticsearch ran, and each node was told to reload."""
     survey = elsewhere(survey)
+    for number in (1, 2, 3):
+        keystore = survey.node(f"es-{number}").keystore
+        assert not isinstance(keystore, Unknown)
+        survey = with_node(survey, f"es-{number}", keystore=replace(keystore, modified=surveys.STARTED - 3600))
+    return survey
+
+
+def declared_keys(survey: Survey) -> Survey:
+    """A second client of AWS, declared to sign with keys of its own, the same ones on every node."""
+    keys = ("s3.client.archive.access_key", "s3.client.archive.secret_key")
+    cluster = survey.clusters[0]
+    assert not isinstance(cluster.repositories, Unknown)
+    survey = with_cluster(
+        survey,
+        repositories=(*cluster.repositories, Repository(name="archive", type="s3", bucket="other", client="archive")),
+        verifications=(
+            *cluster.verifications,  # type: ignore[misc]
+            surveys.verified("archive", (m.id for m in cluster.members)),
+        ),
+    )
+    for number in (1, 2, 3):
+        name = f"es-{number}"
+        node = survey.node(name)
+        assert not isinstance(node.buckets, Unknown)
+        survey = with_node(
+            surveys.with_keys(survey, name, *keys), name, buckets=(*node.buckets, surveys.bucket("archive"))
+        )
+        clients = tuple(S3Client(name=client, region=surveys.REGION) for client in ("default", "archive"))
+        survey = with_member(survey, name, clients=clients)
+    return surveys.declared(survey, "archive")
+
+
+def declared_keys_reloaded(survey: Survey) -> Survey:
+    """The same, put in while Elasticsearch ran, which was told to reload: no trace of that is left."""
+    survey = declared_keys(survey)
     for number in (1, 2, 3):
         keystore = survey.node(f"es-{number}").keystore
         assert not isinstance(keystore, Unknown)
@@ -408,6 +443,8 @@ SHAPES: dict[str, Callable[[Survey], Survey]] = {
         region_by_environment,
         elsewhere,
         elsewhere_reloaded,
+        declared_keys,
+        declared_keys_reloaded,
         tarball,
         only_elsewhere,
         other_ports,

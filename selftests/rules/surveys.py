@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from preflight.facts import (
     FORMAT,
+    AccessKey,
     Address,
     BucketPath,
     ChosenPath,
@@ -25,6 +26,7 @@ from preflight.facts import (
     Keystore,
     Login,
     Member,
+    NewestSnapshot,
     NodeFacts,
     Options,
     Process,
@@ -85,6 +87,8 @@ def member(number: int, *, version: str = "8.19.21") -> Member:
         transport=f"{address(number)}:9300",
         http=f"{address(number)}:9200",
         clients=(S3Client(name="default", region=REGION),),
+        jvm="21.0.4 (Eclipse Adoptium)",
+        plugins=() if version.startswith(("8.", "9.")) else (f"repository-s3 {version}",),
     )
 
 
@@ -186,6 +190,7 @@ def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
             read_by="file",
             readable_by_service=True,
             creatable_by_service=False,
+            access_keys={},
         ),
         config=Config(
             path="/etc/elasticsearch/elasticsearch.yml",
@@ -297,6 +302,7 @@ def healthy(count: int = 3, *, version: str = "8.19.21", **options: Any) -> Surv
             Repository(name="s3_backup", type="s3", bucket="es-snapshots", client="default", base_path="prod"),
         ),
         verifications=(verified("s3_backup", (m.id for m in members)),),
+        newest=(NewestSnapshot(repository="s3_backup", snapshot="nightly-1", state="SUCCESS", started=STARTED - 3600),),
     )
     return Survey(
         format=FORMAT,
@@ -347,12 +353,49 @@ def verify_fails(survey: Survey, name: str, sentence: str) -> Survey:
     return with_cluster(survey, verifications=tuple(broken))
 
 
+def with_keys(survey: Survey, name: str, *settings: str, key: str = "old", modified: float | None = None) -> Survey:
+    """The keystore of one node holds these settings besides its seed. key: same text, same access key ids."""
+    file = survey.node(name).keystore
+    assert isinstance(file, Keystore)
+    changes: dict[str, Any] = {} if modified is None else {"modified": modified}
+    keys = {
+        setting: AccessKey(prefix="AKIA", fingerprint=f"{key}{'0' * 32}"[:32])
+        for setting in settings
+        if setting.startswith("s3.client.") and setting.endswith(".access_key")
+    }
+    return with_node(
+        survey, name, keystore=replace(file, settings=("keystore.seed", *settings), access_keys=keys, **changes)
+    )
+
+
+def declared(survey: Survey, *clients: str) -> Survey:
+    """The inventory says that these clients are meant to sign with static keys, on every node."""
+    return replace(survey, nodes=tuple(replace(n, static_key_clients=clients) for n in survey.nodes))
+
+
 def stale_keys(survey: Survey, name: str) -> Survey:
     """Static keys that IAM no longer knows, in the keystore and loaded."""
-    keystore = survey.node(name).keystore
-    assert isinstance(keystore, Keystore)
-    survey = with_node(survey, name, keystore=replace(keystore, settings=("keystore.seed", *STATIC_KEYS)))
+    return verify_fails(with_keys(survey, name, *STATIC_KEYS), name, STALE)
+
+
+def half_rotated(survey: Survey, name: str) -> Survey:
+    """A rotation that did not reach this node: it signs with the old key, every other one with the new."""
+    for node in survey.nodes:
+        if isinstance(node.keystore, Keystore):
+            survey = with_keys(survey, node.name, *STATIC_KEYS, key="old" if node.name == name else "new")
     return verify_fails(survey, name, STALE)
+
+
+def reload_would_arm_another(survey: Survey, name: str) -> Survey:
+    """A key only in the memory of this node, and one that waits on its peer's disk."""
+    survey, peer = stale_in_memory(survey, name), _peer(survey, name)
+    return stale_on_disk(survey, peer) if isinstance(survey.node(peer).keystore, Keystore) else survey
+
+
+def keystore_password(survey: Survey, name: str) -> Survey:
+    """A keystore with a password that neither the run nor the service has."""
+    why = "the keystore is password-protected, and no password was given"
+    return with_node(survey, name, keystore=Unknown(reason=why, remedy="--keystore-password-file=FILE"))
 
 
 def stale_in_memory(survey: Survey, name: str) -> Survey:
@@ -365,10 +408,7 @@ def stale_in_memory(survey: Survey, name: str) -> Survey:
 
 def keys_on_disk(survey: Survey, name: str, *settings: str) -> Survey:
     """Settings put into the keystore after the process started, and not loaded."""
-    found = survey.node(name)
-    assert isinstance(found.keystore, Keystore)
-    changed = replace(found.keystore, settings=("keystore.seed", *settings), modified=STARTED - 600)
-    return with_node(survey, name, keystore=changed)
+    return with_keys(survey, name, *settings, modified=STARTED - 600)
 
 
 def stale_on_disk(survey: Survey, name: str) -> Survey:
@@ -747,6 +787,9 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "stale-on-disk": stale_on_disk,
     "keystore-half": keystore_half,
     "lone-session-token": lone_session_token,
+    "half-rotated-key": half_rotated,
+    "reload-would-arm-other-node": reload_would_arm_another,
+    "keystore-password": keystore_password,
     "keystore-unreadable": keystore_unreadable,
     "keystore-missing": keystore_missing,
     "region-missing": region_missing,

@@ -120,7 +120,7 @@ def test_access_denied_is_not_taken_for_a_stale_key():
     [
         name
         for name, kind in NodeFacts.__annotations__.items()
-        if "Unknown" in kind and name not in ("login", "process")
+        if "Unknown" in kind and name not in ("login", "process", "log")
     ],
 )
 def test_an_unknown_section_makes_no_cause(section):
@@ -158,7 +158,9 @@ def test_a_port_failure_towards_a_dead_host_is_the_hosts():
     survey = port_fails(port_fails(healthy(), "es-1", "es-3", "timeout"), "es-2", "es-3", "timeout")
     why = Unknown(reason="no answer")
     blocked = replace(why, blocked=True)
-    sections = dict.fromkeys((s for s in NodeFacts.__struct_fields__ if s not in ("name", "host", "login")), blocked)
+    sections = dict.fromkeys(
+        (s for s in NodeFacts.__struct_fields__ if s not in ("name", "host", "login", "static_key_clients")), blocked
+    )
     survey = with_node(survey, "es-3", login=why, **sections)
     (cause,) = causes(survey)
 
@@ -168,7 +170,7 @@ def test_a_port_failure_towards_a_dead_host_is_the_hosts():
 
 def test_a_host_with_two_processes_is_not_called_unreachable():
     why = Unknown(reason="2 Elasticsearch processes run on this host", remedy="preflight_es_port names one")
-    kept = ("name", "host", "ssh", "login", "system")
+    kept = ("name", "host", "ssh", "login", "system", "static_key_clients")
     blocked = Unknown(reason="es-3 could not be surveyed (NODE-1)", blocked=True)
     sections = {s: blocked for s in NodeFacts.__struct_fields__ if s not in kept}
     survey = with_node(healthy(), "es-3", system=why, **sections)
@@ -296,10 +298,12 @@ def lines(survey):
 def test_a_line_for_every_node():
     """The broken one and the healthy ones, in the same words."""
     assert lines(stale_keys(healthy(), "es-2")) == {
-        "es-1": "elected master; no static keys; role proven on this node; routes as the reference; _verify passes",
+        "es-1": "elected master; no static keys; role proven on this node; would survive a restart: yes; "
+        "routes as the reference; _verify passes",
         "es-2": "static keys in use, refused by S3; role proven on this node; safe to remove: yes; "
-        "routes as the reference; _verify fails",
-        "es-3": "no static keys; role proven on this node; routes as the reference; _verify passes",
+        "reload enough: yes; would survive a restart: yes; routes as the reference; _verify fails",
+        "es-3": "no static keys; role proven on this node; would survive a restart: yes; "
+        "routes as the reference; _verify passes",
     }
 
 
@@ -310,10 +314,31 @@ def test_lines_of_other_faults():
     )
     assert lines(surveys.route_own(healthy(), "es-2"))["es-2"] == (
         "no static keys; role not proven: not tried: no TCP connection to the bucket's endpoint; "
-        "routes differ from es-1's; S3 not reached (s3_backup); _verify fails"
+        "would survive a restart: yes; routes differ from es-1's; S3 not reached (s3_backup); _verify fails"
     )
     assert lines(stale_keys(healthy(), "es-1"))["es-3"].endswith("_verify stopped at the elected master")
     assert lines(surveys.elasticsearch_down(healthy(), "es-2"))["es-2"].startswith("Elasticsearch does not run; ")
+
+
+def test_a_line_says_whether_a_reload_is_enough_and_whether_the_node_would_come_back():
+    """What an operator asks before touching it; nothing where there is nothing to forget."""
+    said = {
+        fault.__name__: [part for part in lines(fault(healthy(), "es-2"))["es-2"].split("; ") if ": " in part]
+        for fault in (
+            stale_keys,
+            surveys.stale_in_memory,
+            surveys.env_keys,
+            surveys.stale_on_disk,
+            surveys.keystore_half,
+        )
+    }
+    assert said == {
+        "stale_keys": ["safe to remove: yes", "reload enough: yes", "would survive a restart: yes"],
+        "stale_in_memory": ["reload enough: yes", "would survive a restart: yes"],
+        "env_keys": ["safe to remove: yes", "reload enough: no", "would survive a restart: yes"],
+        "stale_on_disk": ["safe to remove: yes", "would survive a restart: no"],
+        "keystore_half": ["safe to remove: yes", "would survive a restart: no"],
+    }
 
 
 def test_notes():

@@ -18,6 +18,10 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "stale-on-disk": ("static-keys-waiting", {"KEY-1": "fail", "RESTART-1": "fail"}),
     "keystore-half": ("keystore-half", {"KEY-1": "fail", "KEY-3": "fail", "RESTART-1": "fail"}),
     "lone-session-token": ("keystore-half", {"KEY-1": "fail", "KEY-3": "fail", "RESTART-1": "fail"}),
+    "keystore-password": (
+        "keystore-password",
+        {**{f"KEY-{n}": "could not check" for n in (1, 2, 3, 4, 5, 6)}, "RESTART-1": "fail"},
+    ),
     "keystore-unreadable": ("keystore-file", {"KEY-5": "fail", "RESTART-1": "fail"}),
     "keystore-missing": ("keystore-file", {"KEY-5": "fail", "RESTART-1": "fail"}),
     "region-missing": ("region-missing", {"REGION-2": "warning"}),
@@ -100,6 +104,46 @@ def test_the_lab_declares_the_same(fault):
 
     assert (row.cause, shown) == (cause, own)
     assert set(lab.FAULTS) == set(FAULTS)
+
+
+@pytest.mark.parametrize("victim", [DATA, MASTER])
+def test_a_half_done_rotation_is_the_cause_on_the_node_that_it_did_not_reach(victim):
+    """The others' keys work and are a warning; behind a refused master nothing tells whether they do."""
+    survey = FAULTS["half-rotated-key"](healthy(), victim)
+    outcomes = judged(survey)
+    others = [name for name in ("es-1", "es-2", "es-3") if name != victim]
+
+    own = {(check, victim): "fail" for check in ("KEY-1", "KEY-6", "REPO-1")}
+    beside = {("KEY-1", name): "warning" if victim == DATA else "fail" for name in others}
+    untested = {("REPO-1", name): "could not check" for name in others} if victim == MASTER else {}
+    assert not_passed(outcomes) == own | beside | untested
+    causes = diagnose(survey, outcomes).causes
+    assert [(cause.id, cause.nodes) for cause in causes] == [
+        ("keys-differ", (victim,)),
+        ("static-keys-present", tuple(others)),
+    ]
+    assert set(causes[0].explains) == own.keys() | untested.keys()
+
+
+@pytest.mark.parametrize("victim", [DATA, MASTER])
+def test_a_reload_that_would_arm_another_node_is_printed_for_one_node(victim):
+    """The way to mend the memory of one node may not touch what waits on another's disk."""
+    survey = FAULTS["reload-would-arm-other-node"](healthy(), victim)
+    outcomes = judged(survey)
+    peer = MASTER if victim == DATA else DATA
+    found = not_passed(outcomes)
+
+    assert found[("REPO-1", victim)] == "fail"
+    assert {name for check, name in found if check in ("KEY-1", "RESTART-1")} == {peer}
+    causes = {cause.id: cause for cause in diagnose(survey, outcomes).causes}
+    assert set(causes) == {"stale-keys-loaded", "static-keys-waiting"}
+    mend = causes["stale-keys-loaded"].remedy
+    reload = next(command.text for command in mend.commands if "reload_secure_settings" in command.text)
+    assert f"_nodes/{survey.node(victim).view.node_id}/reload_secure_settings" in reload
+    assert any(
+        f"s3.client.default.access_key and s3.client.default.secret_key on {peer}'s disk" in line
+        for line in mend.advice
+    )
 
 
 @pytest.mark.parametrize("victim", [DATA, MASTER])

@@ -35,11 +35,16 @@ SECTIONS = {
 
 
 class Look(object):
-    """What the sections of one answer share, and by when they must be ready."""
+    """What the sections of one answer share, and by when they must be ready.
 
-    def __init__(self, deadline, metadata, port, pid):
+    port, pid: which of several Elasticsearch is meant; fingerprint_key: hex, the run's, for what is compared without
+    being told; keystore_password: text. Each may be None
+    """
+
+    def __init__(self, deadline, metadata, port, message):
         self.deadline, self.once, self.role = deadline, Once(), metadata
-        self.port, self.pid = port, pid
+        self.port, self.pid = port, message.get("pid")
+        self.fingerprint_key, self.keystore_password = message.get("fingerprint_key"), message.get("keystore_password")
 
     def server(self):
         return self.once.get("server", lambda: find_server(self.port, self.pid))
@@ -107,7 +112,7 @@ class Program(object):
             return {"clock": time.time()}
         seconds = float(message["deadline"])
         # Ready a little before the controller stops waiting.
-        look = Look(Deadline(max(seconds - 1, seconds * 0.8)), self.metadata, self.port, message.get("pid"))
+        look = Look(Deadline(max(seconds - 1, seconds * 0.8)), self.metadata, self.port, message)
         if ask == "facts":
             work = {name: lambda name=name: SECTIONS[name](look) for name in message["sections"]}
             done = together(work, look.deadline)

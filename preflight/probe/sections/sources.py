@@ -1,6 +1,7 @@
 """Section `sources`: which lines on disk hand Elasticsearch credentials or a region when it starts next.
 
-Names and line numbers; of a value no more than the four letters that say what kind of access key id it is.
+Also the line that names the file with its keystore's password. Names and line numbers; of a value no more than the four
+letters that say what kind of access key id it is.
 """
 
 import glob
@@ -21,6 +22,7 @@ INSECURE_OPTION = re.compile(r"-D(es\.allow_insecure_settings)=true", re.I)
 # JvmOptionsParser: an option may be for some versions of Java only.
 JVM_LINE = re.compile(r"(?:\d+(?:-\d*)?:)?(-D.*)", re.S)
 ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.S)
+PASSPHRASE_FILE = "ES_KEYSTORE_PASSPHRASE_FILE"
 KEY_ID = re.compile(r"(AKIA|ASIA)[A-Z0-9]")
 
 
@@ -103,7 +105,7 @@ class Reading(object):
         if name == "ES_JAVA_OPTS":
             for word in shell_words(value):
                 self.option(kind, path, line, word, name)
-        elif AWS_NAME.fullmatch(name) and value:
+        elif (name == PASSPHRASE_FILE or AWS_NAME.fullmatch(name)) and value:
             self.keep(kind, path, line, name, value)
 
     def variables(self, path):
