@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -50,12 +51,12 @@ def cells(version: str, *, rows: Iterable[str] | None = None, short: bool = Fals
         ordered = [name for name in ordered if faults.FAULTS[name].on_sdk_v1 is not None]
         wanted -= set(faults.COMBINATIONS)
     found = [Cell(HEALTHY, TOGETHER)] if HEALTHY in wanted else []
-    for index, name in enumerate(ordered):
+    turns = itertools.cycle((DATA, MASTER))
+    for name in ordered:
         # What strikes every node strikes the elected master first, and is one cell.
-        positions = (MASTER,) if faults.FAULTS[name].everywhere else (DATA, MASTER)
-        found += [
-            Cell(name, position) for position in (positions[index % len(positions) :][:1] if short else positions)
-        ]
+        everywhere = faults.FAULTS[name].everywhere
+        positions = (MASTER,) if everywhere else (next(turns),) if short else (DATA, MASTER)
+        found += [Cell(name, position) for position in positions]
     return found + [Cell(name, TOGETHER) for name in faults.COMBINATIONS if name in wanted]
 
 
