@@ -79,6 +79,7 @@ def repository(lab):
 
     yield register
     elasticsearch.register_repository(lab.nodes)
+    elasticsearch.verify(lab.nodes)
 
 
 def outcomes(ran, check):
