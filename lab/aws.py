@@ -23,6 +23,7 @@ from . import names
 from .aws_front import GLOBAL_REGION, Front
 from .aws_peers import treatment
 from .aws_server import Server
+from .aws_signature import verify_every_signed_header
 from .errors import LabError
 from .files import write_secret
 
@@ -153,6 +154,7 @@ def _moto() -> Any:
     # Seconds of imports, which whoever only wants the constants above should not pay.
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+    verify_every_signed_header()
     return DomainDispatcherApplication(create_backend_app)
 
 

@@ -65,7 +65,13 @@ def s3_plugin_zip(version: str, java_home: Path) -> Path:
     if path.exists() and stamp.exists() and stamp.read_text() == sources:
         return path
     _maven(
-        ["-f", str(PLUGIN_SOURCES / "pom.xml"), f"-P{line}", f"-Delasticsearch.version={version}", "package"],
+        [
+            "-f",
+            str(PLUGIN_SOURCES / "pom.xml"),
+            f"-P{line},sdk{sdk(version)}",
+            f"-Delasticsearch.version={version}",
+            "package",
+        ],
         doing=f"building the s3 repository plugin for Elasticsearch {version}",
         version=version,
         deadline=BUILD_SECONDS,

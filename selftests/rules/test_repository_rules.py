@@ -18,6 +18,7 @@ from preflight.rules import refusals, repository
 CAPTURES = Path(__file__).parents[1] / "captures" / "s3"
 VERSIONS = ("7.17.13", "8.19.3", "9.1.0")
 NAMES = {"es-a": "es-1", "es-b": "es-2", "es-c": "es-3"}
+ROLE_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 """The captured clusters' nodes in the made survey's words."""
 
 
@@ -196,6 +197,11 @@ def test_one_bad_repository_of_two_is_a_failure():
         ("Access Denied (Service: Amazon S3; Status Code: 403; Error Code: AccessDenied)", "denied"),
         (surveys.NO_CREDENTIALS, "no credentials"),
         ("Unable to load AWS credentials from any provider in the chain", "no credentials"),
+        # SDK v1: no role on the instance, and three ages of a metadata service that does not answer.
+        (f"The requested metadata is not found at {ROLE_URL}", "no credentials"),
+        ("Unable to load credentials from service endpoint", "no credentials"),
+        ("Failed to connect to service endpoint:", "no credentials"),
+        (f"Server returned HTTP response code: 401 for URL: {ROLE_URL}", "no credentials"),
         (surveys.CONNECT_TIMED_OUT, "connection"),
         ("connect timed out", "connection"),
         ("No route to host", "connection"),
