@@ -15,6 +15,9 @@ from .table import FAULTS
 ONLY_ON_REQUEST = frozenset({"CLUSTER-2", "AWS-1", "AWS-2"})
 """Checks that are not applicable on any node of any cluster unless --complete or --aws asks for them."""
 
+WHERE_SEEN = frozenset({"CLUSTER-3", "SNAP-1", "REPO-2"})
+"""Checks that pass, or do not apply where nothing was there to look at: neither differs from a healthy cluster."""
+
 
 def on_sdk_v1(version: str | None) -> bool:
     """Whether a lab of this version follows the rules of AWS SDK v1; False without Elasticsearch."""

@@ -2,7 +2,8 @@
 
 from .aws import Aws
 from .base import CouldNotCheck, Fact, Unknown, known
-from .cluster import Cluster, Member, Repository, S3Client, Verification, VerifyFailure, View
+from .cluster import NOT_ASKED, Cluster, Dependents, Member, Repository, S3Client, Verification, VerifyFailure, View
+from .evidence import IlmPolicy, Indicator, Log, LogLine, MountedIndex, NewestSnapshot, ShardFailures, SlmPolicy
 from .node import (
     AccessKey,
     Address,
@@ -28,6 +29,7 @@ from .survey import FORMAT, NodeFacts, Options, Survey, dump, load
 
 __all__ = [
     "FORMAT",
+    "NOT_ASKED",
     "AccessKey",
     "Address",
     "Aws",
@@ -36,13 +38,20 @@ __all__ = [
     "Cluster",
     "Config",
     "CouldNotCheck",
+    "Dependents",
     "Dial",
     "Fact",
+    "IlmPolicy",
     "Imds",
+    "Indicator",
     "Install",
     "Keystore",
+    "Log",
+    "LogLine",
     "Login",
     "Member",
+    "MountedIndex",
+    "NewestSnapshot",
     "NodeFacts",
     "Options",
     "Process",
@@ -52,7 +61,9 @@ __all__ = [
     "Routing",
     "Rule",
     "S3Client",
+    "ShardFailures",
     "SignedList",
+    "SlmPolicy",
     "Source",
     "Sources",
     "Survey",

@@ -6,7 +6,8 @@ import msgspec
 
 from .aws import Aws
 from .base import Fact, Unknown
-from .cluster import Cluster, Member, View
+from .cluster import NOT_ASKED, Cluster, Member, View
+from .evidence import Log
 from .node import (
     BucketPath,
     ChosenPath,
@@ -54,6 +55,7 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     paths: tuple[ChosenPath, ...] | Unknown
     buckets: tuple[BucketPath, ...] | Unknown
     static_key_clients: tuple[str, ...] = ()
+    log: Log | Unknown = NOT_ASKED
 
 
 class Options(Fact, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ the node is typed on the node; one for the controller on the machine that runs t
 from .asking import ask, restart
 from .aws import lead_to_s3, let_through, open_pairs
 from .bucket import reach_bucket, set_clock
+from .cluster import make_alike, take_snapshot
 from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
 from .network import look_at, open_ports, own_route, upstream_route
@@ -31,6 +32,7 @@ __all__ = [
     "lead_to_s3",
     "let_through",
     "look_at",
+    "make_alike",
     "match_clients",
     "match_keys",
     "mend_file",
@@ -49,5 +51,6 @@ __all__ = [
     "set_clock",
     "set_region",
     "start_elasticsearch",
+    "take_snapshot",
     "upstream_route",
 ]

@@ -12,7 +12,8 @@ from urllib.parse import quote, urlsplit
 from ..facts import CouldNotCheck, Imds, Install, NodeFacts, Process, Repository, Survey, View
 from ..judgement import Command, NotApplicable, Step
 from ..rules import keystore, members
-from .asking import ask, refused_certificate, restart, unit_of, waits
+from ..rules import restart as rules
+from .asking import ask, refused_certificate, restart, unit_of
 
 GREEN_SECONDS = 300
 """Until a restarted node's shards must be back. A node of many terabytes takes longer: the step is then typed again."""
@@ -152,8 +153,9 @@ def restart_one(survey: Survey, node: NodeFacts, why: str) -> Step:
         "green and no running snapshot first, and green again before the next node; where the cluster is never green, "
         "or a snapshot runs for hours, that is for you to judge",
     ]
-    refuses = waits(node)
+    refuses = next((r.text for r in rules.judge(survey, node).reasons if r.kind != "waiting outside keys"), None)
     if refuses is not None:
+        # A node that does not come back is worse than one whose snapshots fail.
         return Step(phase="apply", title=RESTART, notes=(f"do not restart {node.name} yet: {refuses}",))
     before = (green(survey, node), no_snapshot(survey, node)) if can_ask(survey, node) else ()
     after = (green(survey, node),) if can_ask(survey, node) else ()

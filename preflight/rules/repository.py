@@ -96,6 +96,19 @@ def failure_of(survey: Survey, node: NodeFacts, repository: str) -> VerifyFailur
     return _master_failure(verification) if verification.master_before == view.node_id else None
 
 
+def fails(survey: Survey, node: NodeFacts, repository: str) -> bool:
+    """This node is known not to reach the repository: by its own failure in `_verify`, else by its path to it."""
+    try:
+        if failure_of(survey, node, repository) is not None:
+            return True
+    except CouldNotCheck:
+        pass
+    buckets = () if isinstance(node.buckets, Unknown) else node.buckets
+    return good(survey, node, repository) is None and any(
+        b.repository == repository and b.tcp != "open" for b in buckets
+    )
+
+
 def _master_failure(verification: Verification) -> VerifyFailure | None:
     if verification.status in NOT_TESTED or verification.master_before != verification.master_after:
         return None

@@ -12,7 +12,7 @@ import msgspec
 
 from ..facts import CouldNotCheck, NodeFacts, Process, Sources, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
-from . import keystore, keystores, members, region, sources
+from . import keystore, keystores, members, region, repository, sources
 
 SECURE = re.compile(
     keystores.SECURE.pattern + r"|discovery\.ec2\.(?:access_key|secret_key|session_token|proxy\.(?:username|password))"
@@ -39,10 +39,15 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """What the next start meets. changes: files it reads for the first time; doubt: the first thing not seen."""
+    """What the next start meets.
+
+    changes: files it reads for the first time; mounted: shards that need a repository which fails on this node
+    doubt: the first thing not seen
+    """
 
     reasons: tuple[Reason, ...]
     changes: tuple[str, ...]
+    mounted: tuple[str, ...]
     doubt: CouldNotCheck | None
 
 
@@ -56,15 +61,15 @@ def comes_back(survey: Survey, node: NodeFacts) -> Finding | None:
         return Finding(
             observed="; ".join(reason.text for reason in found.reasons),
             expected="the next start finds what the running process has",
-            details=found.changes,
+            details=(*found.changes, *found.mounted),
         )
     if found.doubt is not None:
         raise found.doubt
-    if not found.changes:
+    if not found.changes and not found.mounted:
         return None
     return Finding(
-        observed="; ".join(found.changes),
-        expected="configuration that has been through a start",
+        observed="; ".join((*found.changes, *found.mounted)),
+        expected="configuration that has been through a start" if found.changes else "repositories that work here",
         warning=True,
     )
 
@@ -83,7 +88,9 @@ def judge(survey: Survey, node: NodeFacts) -> Judgement:
     except CouldNotCheck as doubt:
         changes = ()
         doubts.append(doubt)
-    return Judgement(reasons=tuple(reasons), changes=changes, doubt=doubts[0] if doubts else None)
+    return Judgement(
+        reasons=tuple(reasons), changes=changes, mounted=_mounted(survey, node), doubt=doubts[0] if doubts else None
+    )
 
 
 def _file(survey: Survey, node: NodeFacts) -> list[Reason]:
@@ -212,3 +219,21 @@ def changed_files(node: NodeFacts) -> tuple[str, ...]:
         return ()
     times = {config.path: config.modified, **disk.modified}
     return tuple(path for path, modified in times.items() if modified > process.started + WRITING)
+
+
+def _mounted(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
+    """Shards of mounted indices on this node whose repository fails here; none where that is not known."""
+    try:
+        found = known(members.cluster_of(survey, node).dependents.mounted)
+        own = known(node.view).node_id
+    except CouldNotCheck:
+        return ()
+    here: dict[str, list[str]] = {}
+    for index in found:
+        if own in index.nodes and repository.fails(survey, node, index.repository):
+            here.setdefault(index.repository, []).append(index.name)
+    return tuple(
+        f"shards of {len(names)} mounted {'index' if len(names) == 1 else 'indices'} are read from {name}, "
+        "which fails on this node: a restart leaves them unassigned"
+        for name, names in here.items()
+    )

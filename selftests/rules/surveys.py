@@ -26,6 +26,7 @@ from preflight.facts import (
     Keystore,
     Login,
     Member,
+    NewestSnapshot,
     NodeFacts,
     Options,
     Process,
@@ -80,6 +81,8 @@ def member(number: int, *, version: str = "8.19.21") -> Member:
         transport=f"{address(number)}:9300",
         http=f"{address(number)}:9200",
         clients=(S3Client(name="default", region=REGION),),
+        jvm="21.0.4 (Eclipse Adoptium)",
+        plugins=() if version.startswith(("8.", "9.")) else (f"repository-s3 {version}",),
     )
 
 
@@ -293,6 +296,7 @@ def healthy(count: int = 3, *, version: str = "8.19.21", **options: Any) -> Surv
             Repository(name="s3_backup", type="s3", bucket="es-snapshots", client="default", base_path="prod"),
         ),
         verifications=(verified("s3_backup", (m.id for m in members)),),
+        newest=(NewestSnapshot(repository="s3_backup", snapshot="nightly-1", state="SUCCESS", started=STARTED - 3600),),
     )
     return Survey(
         format=FORMAT,

@@ -48,6 +48,12 @@ def test_the_incidents_order_with_the_way_back_and_the_copys_end_last():
     assert texts(told["cleanup"]) == [f"sudo rm {COPY}"]
 
 
+@pytest.mark.parametrize("fault", [surveys.stale_on_disk, surveys.keystore_half])
+def test_the_way_back_puts_no_key_in_use_that_was_not(fault):
+    told = phases(mend(fault(healthy(), "es-2")))
+    assert texts(told["undo"]) == [f"sudo cp -p {COPY} {KEYSTORE}"]
+
+
 def test_a_copy_that_is_there_is_never_overwritten(tmp_path):
     """A runbook begun twice would else replace the only copy of the keys by a keystore without them."""
     (tmp_path / "keystore").write_text("without keys")
@@ -144,6 +150,14 @@ def test_a_restart_stands_between_two_looks_at_the_cluster():
     assert "/dev/tcp/198.18.0.12/9200" in restart
 
 
+@pytest.mark.parametrize("fault", [surveys.keystore_half, surveys.keystore_unreadable, surveys.keystore_missing])
+def test_a_node_that_would_not_come_back_is_not_restarted(fault):
+    survey = fault(surveys.env_keys(healthy(), "es-2"), "es-2")
+    step = phases(remedy.remove_outside_keys(survey, survey.node("es-2")))["apply"]
+    assert step.commands == ()
+    assert step.notes[0].startswith("do not restart es-2 yet: ")
+
+
 def test_a_reload_of_all_nodes_is_said_to_arm_what_waits_elsewhere():
     notes = {
         fault: " ".join(steps.reload(survey, survey.node("es-2")).notes)
@@ -182,6 +196,18 @@ def test_every_block_is_one_that_a_shell_can_read_and_that_no_sweep_changes():
     for block in blocks:
         done = subprocess.run(["bash", "-n", "-c", block], capture_output=True, text=True, timeout=10)
         assert done.returncode == 0, f"{block}\n{done.stderr}"
+
+
+def test_no_node_is_restarted_before_the_cluster_was_looked_at():
+    """Two nodes in a row without a look between them cost a cluster of three its quorum."""
+    restarts = 0
+    for survey, text in every_runbook():
+        blocks = re.findall(r"^```sh \w+ \S+\n(.*?)\n```$", text, re.M | re.S)
+        for before, block in zip(["", "", *blocks], blocks, strict=False):
+            if "systemctl restart" in block and survey.options.elasticsearch_login:
+                restarts += 1
+                assert "_cluster/health?wait_for_status=green" in before, text
+    assert restarts > 5
 
 
 def test_nothing_is_taken_away_where_the_role_is_not_proven():
