@@ -100,6 +100,8 @@ def _steps(
         loaded = (steps.reload(survey, node),)
     elif signs:
         loaded = (steps.restart_one(survey, node, "this run had no login for Elasticsearch, so a reload has none"),)
+    # Keys that were not seen in use must not be put in use by the way back.
+    again = loaded if any(keys.use in ("refused", "accepted") for keys in found) else ()
     undo = Command(where=node.name, text=f"{as_root(node)}cp -p {copy} {path}")
     return (
         Step(
@@ -125,8 +127,12 @@ def _steps(
         Step(
             phase="undo",
             title="Only where something went wrong: put the copy back",
-            commands=(undo, *(command for step in loaded for command in step.commands)),
-            notes=("that puts the old keys in use again",) if loaded else (),
+            commands=(undo, *(command for step in again for command in step.commands)),
+            notes=(
+                "that puts the old keys in use again"
+                if again
+                else "the process goes on as it is; a reload or restart would then put the keys in use",
+            ),
         ),
         Step(
             phase="cleanup",

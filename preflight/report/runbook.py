@@ -100,7 +100,6 @@ def _section(survey: Survey, number: int, cause: Cause, told: dict[object, int])
     for place, group in enumerate(steps, 1):
         yield ""
         yield f"### {number}.{place} {group[0].title}"
-        yield ""
         yield from _step(survey, group, forbidden=bool(cautions))
 
 
@@ -140,6 +139,8 @@ def _merged(steps: Iterable[Step]) -> list[list[Step]]:
 def _step(survey: Survey, group: Sequence[Step], *, forbidden: bool) -> Iterator[str]:
     notes = list(dict.fromkeys(note for step in group for note in step.notes))
     by_hand = any(not step.commands for step in group) and group[0].phase in ("change", "apply") and not forbidden
+    if notes:
+        yield ""
     if by_hand and notes:
         yield from _item(f"**By hand**: {notes.pop(0)}", "> ", "> ")
     for note in notes:

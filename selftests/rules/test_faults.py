@@ -31,6 +31,10 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "route-drift-upstream": ("route-upstream", {"PATH-1": "fail", "REPO-1": "fail"}),
     "dns-wrong": ("dns-wrong", {"PATH-1": "fail", "REPO-1": "fail"}),
     "clock-skew": ("clock-skew", {"PATH-2": "fail"}),
+    "region-differs": ("region-wrong", {"REGION-1": "fail", "REPO-1": "fail"}),
+    "removed-region-setting": ("would-not-start", {"REGION-3": "fail", "RESTART-1": "fail"}),
+    "bucket-policy-denies-one-node": ("policy-denies-node", {"ROLE-3": "fail", "REPO-1": "fail"}),
+    "s3-tls-untrusted": ("tls-untrusted", {"PATH-1": "fail", "REPO-1": "fail"}),
     "env-keys": ("static-keys-in-environment", {"SRC-1": "fail", "REPO-1": "fail"}),
     "jvm-option-keys": ("static-keys-in-environment", {"SRC-1": "fail", "REPO-1": "fail"}),
     "default-file-keys": ("static-keys-on-disk", {"SRC-1": "fail", "RESTART-1": "fail"}),
@@ -38,6 +42,37 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "elasticsearch-down": ("elasticsearch-down", {"CLUSTER-1": "fail", "REPO-1": "could not check"}),
 }
 """Fault -> its cause, and what the victim's checks then are. Ports are told apart below: others see them."""
+
+
+EVERYWHERE: dict[str, tuple[str | None, str | None]] = {
+    "region-wrong": ("region-wrong", "REGION-1"),
+    "bucket-other-region": ("region-wrong", "REGION-1"),
+    "bucket-missing": ("bucket-missing", "PATH-1"),
+    "repository-readonly": (None, None),
+}
+"""Fault of the whole cluster -> its cause, and the check that fails on every node; `_verify` stops at the master."""
+
+
+@pytest.mark.parametrize("fault", EVERYWHERE)
+def test_fault_of_the_whole_cluster_is_one_cause_on_every_node(fault):
+    """Said of each node by its own path, and by `_verify` of the elected master alone."""
+    cause, check = EVERYWHERE[fault]
+    names = ("es-1", "es-2", "es-3")
+    survey = FAULTS[fault](healthy(), DATA)
+    outcomes = judged(survey)
+
+    expected = {(check, name): "fail" for name in names if check}
+    if cause:
+        expected |= {("REPO-1", name): "could not check" for name in names} | {("REPO-1", MASTER): "fail"}
+    assert not_passed(outcomes) == expected
+    causes = diagnose(survey, outcomes).causes
+    assert [(c.id, c.nodes) for c in causes] == ([(cause, names)] if cause else [])
+    assert not causes or set(causes[0].explains) == set(expected)
+    row = lab.FAULTS[fault]
+    who = {"victim": MASTER, "others": DATA}
+    shown = {(id, who[whose]): said for (id, whose), said in row.then.outcomes.items() if said != "not applicable"}
+    assert row.everywhere and row.then.cause == cause
+    assert shown == {pair: said for pair, said in expected.items() if pair[1] != "es-3"}
 
 
 @pytest.mark.parametrize("victim", [DATA, MASTER])
