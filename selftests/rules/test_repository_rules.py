@@ -18,8 +18,9 @@ from preflight.rules import refusals, repository
 CAPTURES = Path(__file__).parents[1] / "captures" / "s3"
 VERSIONS = ("7.17.13", "8.19.3", "9.1.0")
 NAMES = {"es-a": "es-1", "es-b": "es-2", "es-c": "es-3"}
-ROLE_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 """The captured clusters' nodes in the made survey's words."""
+
+ROLE_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 
 
 def captured(version, name):
