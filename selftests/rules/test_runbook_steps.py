@@ -192,7 +192,7 @@ def test_every_block_is_one_that_a_shell_can_read_and_that_no_sweep_changes():
         blocks |= set(re.findall(r"^```sh \w+ \S+\n(.*?)\n```$", text, re.M | re.S))
         assert redact(text) == text
         assert "DELETE /_snapshot" not in text and "-X DELETE" not in text
-        assert "DELETE the repository" in text
+        assert "DELETE the repository" in text or text.startswith("Nothing to carry out.")
     assert len(blocks) > 30
     for block in blocks:
         done = subprocess.run(["bash", "-n", "-c", block], capture_output=True, text=True, timeout=10)
