@@ -378,6 +378,11 @@ def stale_keys(survey: Survey, name: str) -> Survey:
     return verify_fails(with_keys(survey, name, *STATIC_KEYS), name, STALE)
 
 
+def current_key(survey: Survey, name: str) -> Survey:
+    """Static keys that S3 accepts."""
+    return with_keys(survey, name, *STATIC_KEYS, key="new")
+
+
 def half_rotated(survey: Survey, name: str) -> Survey:
     """A rotation that did not reach this node: it signs with the old key, every other one with the new."""
     for node in survey.nodes:
@@ -787,8 +792,7 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "stale-on-disk": stale_on_disk,
     "keystore-half": keystore_half,
     "lone-session-token": lone_session_token,
-    "half-rotated-key": half_rotated,
-    "reload-would-arm-other-node": reload_would_arm_another,
+    "keystore-current-key": current_key,
     "keystore-password": keystore_password,
     "keystore-unreadable": keystore_unreadable,
     "keystore-missing": keystore_missing,

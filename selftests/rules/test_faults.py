@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from judged import checks, judged, not_passed
-from surveys import FAULTS, healthy, port_fails, route_upstream, stale_keys
+from surveys import FAULTS, half_rotated, healthy, port_fails, reload_would_arm_another, route_upstream, stale_keys
 
 from lab import faults as lab
 from preflight.diagnosis import diagnose
@@ -18,6 +18,7 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "stale-on-disk": ("static-keys-waiting", {"KEY-1": "fail", "RESTART-1": "fail"}),
     "keystore-half": ("keystore-half", {"KEY-1": "fail", "KEY-3": "fail", "RESTART-1": "fail"}),
     "lone-session-token": ("keystore-half", {"KEY-1": "fail", "KEY-3": "fail", "RESTART-1": "fail"}),
+    "keystore-current-key": ("static-keys-present", {"KEY-1": "warning"}),
     "keystore-password": (
         "keystore-password",
         {**{f"KEY-{n}": "could not check" for n in (1, 2, 3, 4, 5, 6)}, "RESTART-1": "fail"},
@@ -109,7 +110,7 @@ def test_the_lab_declares_the_same(fault):
 @pytest.mark.parametrize("victim", [DATA, MASTER])
 def test_a_half_done_rotation_is_the_cause_on_the_node_that_it_did_not_reach(victim):
     """The others' keys work and are a warning; behind a refused master nothing tells whether they do."""
-    survey = FAULTS["half-rotated-key"](healthy(), victim)
+    survey = half_rotated(healthy(), victim)
     outcomes = judged(survey)
     others = [name for name in ("es-1", "es-2", "es-3") if name != victim]
 
@@ -128,7 +129,7 @@ def test_a_half_done_rotation_is_the_cause_on_the_node_that_it_did_not_reach(vic
 @pytest.mark.parametrize("victim", [DATA, MASTER])
 def test_a_reload_that_would_arm_another_node_is_printed_for_one_node(victim):
     """The way to mend the memory of one node may not touch what waits on another's disk."""
-    survey = FAULTS["reload-would-arm-other-node"](healthy(), victim)
+    survey = reload_would_arm_another(healthy(), victim)
     outcomes = judged(survey)
     peer = MASTER if victim == DATA else DATA
     found = not_passed(outcomes)
