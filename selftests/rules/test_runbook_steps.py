@@ -166,6 +166,15 @@ def test_a_reload_of_all_nodes_is_said_to_arm_what_waits_elsewhere():
     assert "es-3" in notes["waits"] and "es-3" not in notes["none"]
 
 
+def test_no_printed_command_carries_a_keystores_password():
+    """The reload is a person's then, and what follows from the file alone stops before it."""
+    survey = stale_keys(healthy(), "es-2")
+    survey = with_node(survey, "es-2", keystore=replace(survey.node("es-2").keystore, protected=True))
+    told = phases(mend(survey))
+    assert told["apply"].commands == () and "secure_settings_password" in told["apply"].notes[0]
+    assert texts(told["undo"]) == [f"sudo cp -p {COPY} {KEYSTORE}"]
+
+
 def test_a_container_is_entered():
     survey = stale_keys(healthy(), "es-2")
     survey = with_node(survey, "es-2", install=replace(survey.node("es-2").install, layout="docker"))
