@@ -82,8 +82,8 @@ def destinations(dials: Iterable[dict[str, str]]) -> list[dict[str, str]]:
     ]
 
 
-def buckets(facts: NodeFacts, cluster: Cluster) -> list[dict[str, Any]]:
-    """The question about each S3 repository's bucket.
+def buckets(facts: NodeFacts, cluster: Cluster, *, leftovers: bool = False) -> list[dict[str, Any]]:
+    """The question about each S3 repository's bucket. leftovers: list _verify's markers too, where they are ours.
 
     Signed with the role's credentials only towards AWS itself: elsewhere that would hand them to a third party.
     """
@@ -103,6 +103,7 @@ def buckets(facts: NodeFacts, cluster: Cluster) -> list[dict[str, Any]]:
                 "repository": repository.name,
                 "bucket": repository.bucket,
                 "base_path": repository.base_path,
+                "service": target.service,
                 "host": target.host,
                 "port": target.port,
                 "tls": target.tls,
@@ -111,6 +112,7 @@ def buckets(facts: NodeFacts, cluster: Cluster) -> list[dict[str, Any]]:
                 "sign": not why_not,
                 "signer": signs.source,
                 "why_not": why_not,
+                "leftovers": leftovers and not repository.readonly,
             }
         )
     return wanted

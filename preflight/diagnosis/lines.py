@@ -8,6 +8,7 @@ from ..facts import CouldNotCheck, NodeFacts, Repository, Survey, Unknown
 from ..judgement import NodeLine, NotApplicable
 from ..rules import keystore, members, path, repository, restart, role, routes, sources
 from ..rules import node as rules
+from . import evidence
 
 KEYS = {
     "refused": "static keys in use, refused by S3",
@@ -57,7 +58,8 @@ def _keys(survey: Survey, node: NodeFacts) -> str:
     if not found:
         return _outside(survey, node) or _in_memory(survey, node) or "no static keys"
     uses = {keys.use for keys in found}
-    words = next(words for use, words in KEYS.items() if use in uses)
+    worst = next(use for use in KEYS if use in uses)
+    words = KEYS[worst] + (evidence.refused_since(survey, node) if worst == "refused" else "")
     return words if keystore.amiss(survey, node) else f"{words} (declared)"
 
 
@@ -67,7 +69,9 @@ def _in_memory(survey: Survey, node: NodeFacts) -> str | None:
             return None
     except (CouldNotCheck, NotApplicable):
         return None
-    return "static keys removed from the keystore, still in memory, refused by S3"
+    return (
+        f"static keys removed from the keystore, still in memory, refused by S3{evidence.refused_since(survey, node)}"
+    )
 
 
 def _outside(survey: Survey, node: NodeFacts) -> str:
@@ -80,7 +84,11 @@ def _outside(survey: Survey, node: NodeFacts) -> str:
         return ""  # SRC-1 says so
     if used:
         where = members.listed([sources.WHERE[keys.source or ""] for keys in used])
-        state = "refused by S3" if sources.refusal(survey, node) else "not refused by S3"
+        state = (
+            f"refused by S3{evidence.refused_since(survey, node)}"
+            if sources.refusal(survey, node)
+            else "not refused by S3"
+        )
         return f"static keys in {where} of the process, {state}"
     return "static keys on disk for the next start" if waiting else ""
 

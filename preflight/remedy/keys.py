@@ -70,7 +70,8 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         commands.extend(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories)
         advice[:0] = (
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
-            *steps.spares(survey, node),
+            *((steps.with_password(node),) if steps.has_password(node) else ()),
+            *steps.spares(survey, node, settings),
             *refused_certificate(node),
         )
     else:
@@ -97,9 +98,12 @@ def _steps(
     owned = f"{as_root(node)}stat -c '%a %U:%G' {path} {copy} | sort -u | awk '{{ print }} END {{ exit NR != 1 }}'"
     loaded: tuple[Step, ...] = ()
     if signs and steps.can_ask(survey, node):
-        loaded = (steps.reload(survey, node),)
+        loaded = (steps.reload(survey, node, settings),)
     elif signs:
         loaded = (steps.restart_one(survey, node, "this run had no login for Elasticsearch, so a reload has none"),)
+    # Keys that were not seen in use must not be put in use by the way back.
+    used = any(keys.use in ("refused", "accepted") for keys in found)
+    again = [command for step in loaded for command in step.commands] if used else []
     undo = Command(where=node.name, text=f"{as_root(node)}cp -p {copy} {path}")
     return (
         Step(
@@ -115,6 +119,7 @@ def _steps(
             commands=(tool(node, "remove", settings), Command(where=node.name, text=owned)),
             notes=(
                 "in one call: with half a pair left a reload is refused and the next start ends",
+                *(("the tool asks for the keystore's password",) if steps.has_password(node) else ()),
                 "the second command compares owner and mode with the copy's, and one line is right. After two, give "
                 "them back (chown and chmod with --reference=COPY), or the next start cannot read the keystore",
             ),
@@ -125,8 +130,12 @@ def _steps(
         Step(
             phase="undo",
             title="Only where something went wrong: put the copy back",
-            commands=(undo, *(command for step in loaded for command in step.commands)),
-            notes=("that puts the old keys in use again",) if loaded else (),
+            commands=(undo, *again),
+            notes=(
+                "that puts the old keys in use again"
+                if again
+                else "the process goes on as it is; a reload or restart would then put the keys in use",
+            ),
         ),
         Step(
             phase="cleanup",
@@ -228,6 +237,7 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
         ),
         advice=(
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
+            *((steps.with_password(node),) if steps.has_password(node) else ()),
             *steps.spares(survey, node),
             *refused_certificate(node),
             "registering the repository again does not: the process reads its keystore at start and reload only",

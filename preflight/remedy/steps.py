@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
-from ..facts import CouldNotCheck, Imds, Install, NodeFacts, Process, Repository, Survey, View
+from ..facts import CouldNotCheck, Imds, Install, Keystore, NodeFacts, Process, Repository, Survey, View
 from ..judgement import Command, NotApplicable, Step
 from ..rules import keystore, members
 from ..rules import restart as rules
@@ -52,17 +52,35 @@ def role_proven(node: NodeFacts, repositories: Sequence[Repository]) -> Step:
     )
 
 
-def reload(survey: Survey, node: NodeFacts) -> Step:
-    """Reload one node by its id. HTTP 200 proves nothing: the node must be in the answer, and no reload_exception."""
-    return Step(
-        phase="apply",
-        title="Reload the secure settings of that node alone",
-        commands=(_reloaded(survey, node),),
-        notes=(
-            "HTTP 200 proves nothing: after reload_exception in the answer the old keys are still in use; stop there",
-            f"by its id, never all nodes at once: {_elsewhere(survey, node)}",
-            *refused_certificate(node),
-        ),
+def reload(survey: Survey, node: NodeFacts, besides: Sequence[str] = ()) -> Step:
+    """Reload one node by its id. HTTP 200 proves nothing: the node must be in the answer, and no reload_exception.
+
+    besides: as for `spares`. By hand where the keystore has a password, which no printed command may carry
+    """
+    title = "Reload the secure settings of that node alone"
+    waiting = spares(survey, node, besides)
+    notes = (
+        "HTTP 200 proves nothing: after reload_exception in the answer the old keys are still in use; stop there",
+        *waiting,
+        *(() if waiting else ("by its id, never all nodes at once: that loads whatever waits on another node's disk",)),
+        *refused_certificate(node),
+    )
+    if has_password(node) and isinstance(node.view, View):
+        return Step(phase="apply", title=title, notes=(with_password(node), *notes))
+    return Step(phase="apply", title=title, commands=(_reloaded(survey, node),), notes=notes)
+
+
+def has_password(node: NodeFacts) -> bool:
+    """The node's keystore is known to have one."""
+    return isinstance(node.keystore, Keystore) and node.keystore.protected
+
+
+def with_password(node: NodeFacts) -> str:
+    """How the node is told to reload a keystore with a password. Raises nothing; the id is its own view's."""
+    id = node.view.node_id if isinstance(node.view, View) else "NODE_ID"
+    return (
+        f"send POST _nodes/{id}/reload_secure_settings with the keystore's password in the body, as "
+        "secure_settings_password, from a client that keeps it off the command line: without it the reload is refused"
     )
 
 
@@ -73,25 +91,10 @@ def _reloaded(survey: Survey, node: NodeFacts) -> Command:
     )
 
 
-def _elsewhere(survey: Survey, node: NodeFacts) -> str:
-    """What a reload of every node would do besides."""
-    waiting = []
-    for other in survey.nodes:
-        try:
-            found = keystore.client_keys(survey, other)
-        except (CouldNotCheck, NotApplicable):
-            continue
-        if other.name != node.name and any(keys.may_wait for keys in found):
-            waiting.append(other.name)
-    if waiting:
-        return f"that would put in use the keys that wait on the disk of {members.listed(waiting)}"
-    return "that would put in use whatever waits on another node's disk"
-
-
-def spares(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
+def spares(survey: Survey, node: NodeFacts, besides: Sequence[str] = ()) -> tuple[str, ...]:
     """What a reload of every node would put in use elsewhere, as a reason to leave the node's id in the path.
 
-    Also what the node's own reload puts in use besides.
+    Also what the node's own reload puts in use besides. besides: settings that are gone, or new, by then
     """
     waiting: dict[str, list[str]] = {}
     for one in (node, *members.companions(survey, node)):
@@ -100,7 +103,7 @@ def spares(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
         except (CouldNotCheck, NotApplicable):
             continue
         waiting[one.name] = [name for keys in found if keys.may_wait for name in keys.settings]
-    own = waiting.pop(node.name, [])
+    own = [name for name in waiting.pop(node.name, []) if name not in besides]
     others = [f"{members.listed(names)} on {name}'s disk" for name, names in waiting.items() if names]
     lines = []
     if own:

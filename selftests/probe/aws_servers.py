@@ -100,13 +100,18 @@ def imds_handler(
     return Imds
 
 
-def s3_handler(*, key=KEY, region="ap-northeast-2", refuse=None):
-    """One bucket: HEAD answers 403 unsigned; a list is answered where botocore computes the same signature."""
+def s3_handler(*, key=KEY, region="ap-northeast-2", refuse=None, home=None, markers=(200, "<ListBucketResult/>")):
+    """One bucket: HEAD answers 403 unsigned; a list is answered where botocore computes the same signature.
+
+    markers: the answer to a list of what begins with tests-
+    home: the one host that the bucket is reached at, any other answers 301
+    """
 
     class S3(Answering):
         def do_HEAD(self):
             self.server.seen.append(("HEAD", self.path, dict(self.headers)))
-            self.say(403, x_amz_bucket_region=region)
+            elsewhere = home is not None and self.headers["host"].partition(":")[0] != home
+            self.say(301 if elsewhere else 403, x_amz_bucket_region=region)
 
         def do_GET(self):
             self.server.seen.append(("GET", self.path, dict(self.headers)))
@@ -129,6 +134,8 @@ def s3_handler(*, key=KEY, region="ap-northeast-2", refuse=None):
             expected = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
             if not self.headers["authorization"].endswith(f"Signature={expected}"):
                 return self.say(403, "<Error><Code>SignatureDoesNotMatch</Code><Message>No match.</Message></Error>")
+            if dict(parse_qsl(split.query)).get("prefix", "").endswith("tests-"):
+                return self.say(*markers)
             return self.say(200, "<ListBucketResult/>")
 
     return S3

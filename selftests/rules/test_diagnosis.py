@@ -10,7 +10,7 @@ from shapes import SHAPES
 from surveys import healthy, port_fails, stale_keys, with_cluster, with_node
 
 from preflight.diagnosis import diagnose
-from preflight.facts import NodeFacts, Unknown, Verification, VerifyFailure
+from preflight.facts import Log, LogLine, NodeFacts, Unknown, Verification, VerifyFailure
 
 
 def causes(survey, outcomes=None):
@@ -343,6 +343,27 @@ def test_a_line_says_whether_a_reload_is_enough_and_whether_the_node_would_come_
         "stale_on_disk": ["safe to remove: yes", "would survive a restart: no"],
         "keystore_half": ["safe to remove: yes", "would survive a restart: no"],
     }
+
+
+@pytest.mark.parametrize(
+    ("whole", "hours", "said"),
+    [
+        (True, 2, "refused by S3 since 08:40 UTC; "),
+        (False, 2, "refused by S3 since 08:40 UTC or before; "),
+        (True, 26, "refused by S3 since 2025-11-23 08:40 UTC; "),
+    ],
+)
+@pytest.mark.parametrize("fault", [stale_keys, surveys.stale_in_memory, surveys.env_keys])
+def test_a_line_says_since_when_s3_refuses_the_key(fault, whole, hours, said):
+    """By the node's own log, and only its lines about a key."""
+    survey = fault(healthy(), "es-2")
+    since = survey.started - hours * 3600
+    line = LogLine(first=since, last=survey.started, count=9, repository="s3_backup", sentence=surveys.STALE)
+    other = replace(line, first=since - 3600, sentence="connect timed out")
+    survey = with_node(survey, "es-2", log=Log(path="/var/log/x.log", whole=whole, lines=(line, other)))
+
+    assert said in lines(survey)["es-2"]
+    assert "since" not in lines(with_node(survey, "es-2", log=Unknown(reason="may not be read")))["es-2"]
 
 
 def test_notes():

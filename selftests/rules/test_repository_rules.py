@@ -18,8 +18,9 @@ from preflight.rules import refusals, repository
 CAPTURES = Path(__file__).parents[1] / "captures" / "s3"
 VERSIONS = ("7.17.13", "8.19.3", "9.1.0")
 NAMES = {"es-a": "es-1", "es-b": "es-2", "es-c": "es-3"}
-ROLE_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 """The captured clusters' nodes in the made survey's words."""
+
+ROLE_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 
 
 def captured(version, name):
@@ -203,6 +204,10 @@ def test_one_bad_repository_of_two_is_a_failure():
         ("Failed to connect to service endpoint:", "no credentials"),
         (f"Server returned HTTP response code: 401 for URL: {ROLE_URL}", "no credentials"),
         (surveys.CONNECT_TIMED_OUT, "connection"),
+        (surveys.PKIX, "connection"),
+        (surveys.NO_BUCKET, "bucket"),
+        (surveys.REDIRECT, "region"),
+        ("The authorization header is malformed; the region 'a' is wrong; expecting 'b'", "region"),
         ("connect timed out", "connection"),
         ("No route to host", "connection"),
         ("Connection refused (Connection refused)", "connection"),
@@ -216,4 +221,4 @@ def test_what_a_sentence_means(text, kind):
 
 def test_an_unknown_sentence_means_nothing():
     """Better no meaning than a wrong one."""
-    assert refusals.meaning("The specified bucket does not exist") is None
+    assert refusals.meaning("Please reduce your request rate.") is None

@@ -6,7 +6,7 @@ The address's path and the authorization token stay on the node: both are as goo
 import time
 
 from .base import Unseen, read_text
-from .bucket import trusting, words_of
+from .bucket import trusting_as_host, words_of
 from .imds import PATIENCE, SILENCE, handed_out, object_in
 from .network import Unresolved, addresses_of, outcome_of
 
@@ -51,7 +51,7 @@ class Container(object):
         try:
             sock = owner.connect((addresses_of(host, deadline.left(PATIENCE))[0], port), deadline.left(PATIENCE))
             sock.settimeout(deadline.left(SILENCE))
-            wire.sock = trusting().wrap_socket(sock, server_hostname=host) if tls else sock
+            wire.sock = trusting_as_host().wrap_socket(sock, server_hostname=host) if tls else sock
             wire.request("GET", path, headers=headers)
             answer = wire.getresponse()
             body = answer.read(1 << 16).decode("utf-8", "replace")

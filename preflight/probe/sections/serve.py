@@ -15,6 +15,7 @@ from .container import Container, container
 from .imds import Metadata, imds
 from .install import find_place, install
 from .keystore import keystore
+from .log import log
 from .owner import owner_of
 from .paths import paths
 from .process import NotTold, find_server, process
@@ -32,6 +33,7 @@ SECTIONS = {
     "keystore": keystore,
     "config": config,
     "sources": sources,
+    "log": log,
     "imds": imds,
     "container": container,
     "routing": routing,
