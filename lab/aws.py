@@ -2,8 +2,8 @@
 
     python -m lab.aws --listen 198.18.1.10 --certificate FILE --key FILE --state DIR --instances es-1=i-0e5...,es-2=...
 
-One process. DIR/aws.json appears when everything is set up, and says what exists. DIR/credentials/NODE.json holds what
-that instance's metadata service hands out for the role, renewed long before it expires. Both are for root alone (0600).
+One process. DIR/aws.json appears when everything is set up, and says what exists. DIR/credentials/ holds what
+each instance's metadata service hands out for a role, renewed long before it expires. Both are for root alone (0600).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from . import ec2, names
 from .aws_front import GLOBAL_REGION, Front
 from .aws_peers import treatment
 from .aws_server import Server
+from .aws_signature import verify_every_signed_header
 from .errors import LabError
 from .files import write_secret
 
@@ -46,7 +47,7 @@ SESSION_SECONDS = 6 * 3600
 RENEWAL_SECONDS = 3600
 """AWS renews an instance's credentials hours before they expire, so that a node never holds nearly expired ones."""
 
-_BUCKET = f"arn:aws:s3:::{names.BUCKET}"
+_BUCKETS = [f"arn:aws:s3:::{bucket}" for bucket in (names.BUCKET, names.OTHER_BUCKET)]
 
 NODE_POLICY = {
     "Version": "2012-10-17",
@@ -62,7 +63,7 @@ NODE_POLICY = {
                 "s3:HeadBucket",
                 "s3:DeleteObject",
             ],
-            "Resource": _BUCKET,
+            "Resource": _BUCKETS,
         },
         {
             "Effect": "Allow",
@@ -73,11 +74,13 @@ NODE_POLICY = {
                 "s3:AbortMultipartUpload",
                 "s3:ListMultipartUploadParts",
             ],
-            "Resource": f"{_BUCKET}/*",
+            "Resource": [f"{bucket}/*" for bucket in _BUCKETS],
         },
     ],
 }
 """The permissions Elastic's documentation asks for, and moto's two extras."""
+
+ROLES = (names.ROLE, names.OTHER_ROLE, names.BARE_ROLE)
 
 _TRUST_EC2 = {
     "Version": "2012-10-17",
@@ -97,7 +100,9 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
-    front = Front(_moto(), _bucket_region, _caller, lambda peer: treatment(options.state, peer))
+    front = Front(
+        _moto(), _bucket_region, _caller, lambda peer: treatment(options.state, peer), _no_longer_good.__contains__
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.certificate, options.key)
     try:
@@ -154,6 +159,7 @@ def _moto() -> Any:
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+    verify_every_signed_header()
     return DomainDispatcherApplication(create_backend_app)
 
 
@@ -191,18 +197,22 @@ def _set_up(endpoint: str, instances: dict[str, str]) -> dict[str, Any]:
     s3 = session.client("s3", endpoint_url=endpoint, config=config)
 
     s3.create_bucket(Bucket=names.BUCKET, CreateBucketConfiguration={"LocationConstraint": names.REGION})
+    elsewhere = session.client("s3", endpoint_url=endpoint, config=config, region_name=names.OTHER_REGION)
+    elsewhere.create_bucket(Bucket=names.OTHER_BUCKET)
 
-    iam.create_role(
-        RoleName=names.ROLE, AssumeRolePolicyDocument=json.dumps(_TRUST_EC2), MaxSessionDuration=SESSION_SECONDS
-    )
-    iam.put_role_policy(RoleName=names.ROLE, PolicyName="snapshots", PolicyDocument=json.dumps(NODE_POLICY))
-    iam.create_instance_profile(InstanceProfileName=names.ROLE)
-    iam.add_role_to_instance_profile(InstanceProfileName=names.ROLE, RoleName=names.ROLE)
+    for role in ROLES:
+        trust = json.dumps(_TRUST_EC2)
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust, MaxSessionDuration=SESSION_SECONDS)
+        if role != names.BARE_ROLE:
+            iam.put_role_policy(RoleName=role, PolicyName="snapshots", PolicyDocument=json.dumps(NODE_POLICY))
+        iam.create_instance_profile(InstanceProfileName=role)
+        iam.add_role_to_instance_profile(InstanceProfileName=role, RoleName=role)
 
     iam.create_user(UserName="es-snapshots-2019")
     iam.put_user_policy(UserName="es-snapshots-2019", PolicyName="snapshots", PolicyDocument=json.dumps(NODE_POLICY))
     stale = iam.create_access_key(UserName="es-snapshots-2019")["AccessKey"]
     iam.delete_access_key(UserName="es-snapshots-2019", AccessKeyId=stale["AccessKeyId"])
+    current = iam.create_access_key(UserName="es-snapshots-2019")["AccessKey"]
 
     iam.create_user(UserName="lab-admin")
     iam.put_user_policy(UserName="lab-admin", PolicyName="all", PolicyDocument=json.dumps(_ALLOW_ALL))
@@ -223,6 +233,7 @@ def _set_up(endpoint: str, instances: dict[str, str]) -> dict[str, Any]:
         "bucket": names.BUCKET,
         "role": names.ROLE,
         "stale_key": _key(stale),
+        "current_key": _key(current),
         "admin_key": _key(admin),
         "operator_key": _key(operator),
     }
@@ -232,31 +243,49 @@ def _key(created: dict[str, str]) -> dict[str, str]:
     return {"access_key": created["AccessKeyId"], "secret_key": created["SecretAccessKey"]}
 
 
-def _renew(options: argparse.Namespace) -> None:
-    """Fresh credentials of the role for every instance, as EC2 itself obtains them: nobody's key signs for it."""
-    from moto.sts.models import sts_backends
+EXPIRED = "expired"
+"""Stands for a role in the name of the file with credentials that are no longer good."""
 
-    role_arn = f"arn:aws:iam::{names.ACCOUNT}:role/{names.ROLE}"
+_no_longer_good: set[str] = set()
+
+
+def credentials_file(state: Path, node: str, role: str) -> Path:
+    """Where the credentials lie that a node's metadata service hands out for a role."""
+    return state / "credentials" / (f"{node}.json" if role == names.ROLE else f"{node}.{role}.json")
+
+
+def _renew(options: argparse.Namespace) -> None:
+    """Fresh credentials of every role for every instance, as EC2 itself obtains them: nobody's key signs for it."""
     now = time.time()
     for node, instance_id in options.instances.items():
-        role = sts_backends[names.ACCOUNT]["aws"].assume_role(
-            region_name=names.REGION,
-            role_session_name=instance_id,
-            role_arn=role_arn,
-            policy="",
-            duration=SESSION_SECONDS,
-            external_id="",
-        )
-        document = {
-            "Code": "Success",
-            "LastUpdated": _utc(now),
-            "Type": "AWS-HMAC",
-            "AccessKeyId": role.access_key_id,
-            "SecretAccessKey": role.secret_access_key,
-            "Token": role.session_token,
-            "Expiration": _utc(now + SESSION_SECONDS),
-        }
-        write_secret(options.state / "credentials" / f"{node}.json", json.dumps(document, indent=2))
+        for role in ROLES:
+            document = json.dumps(_credentials(role, instance_id, now), indent=2)
+            write_secret(credentials_file(options.state, node, role), document)
+        late = _credentials(names.ROLE, instance_id, now - SESSION_SECONDS - 600)
+        _no_longer_good.add(late["AccessKeyId"])
+        write_secret(credentials_file(options.state, node, EXPIRED), json.dumps(late, indent=2))
+
+
+def _credentials(role: str, instance_id: str, now: float) -> dict[str, str]:
+    from moto.sts.models import sts_backends
+
+    assumed = sts_backends[names.ACCOUNT]["aws"].assume_role(
+        region_name=names.REGION,
+        role_session_name=instance_id,
+        role_arn=f"arn:aws:iam::{names.ACCOUNT}:role/{role}",
+        policy="",
+        duration=SESSION_SECONDS,
+        external_id="",
+    )
+    return {
+        "Code": "Success",
+        "LastUpdated": _utc(now),
+        "Type": "AWS-HMAC",
+        "AccessKeyId": assumed.access_key_id,
+        "SecretAccessKey": assumed.secret_access_key,
+        "Token": assumed.session_token,
+        "Expiration": _utc(now + SESSION_SECONDS),
+    }
 
 
 def _utc(moment: float) -> str:

@@ -12,9 +12,16 @@ MOST_NODES = 9
 REGION = "ap-northeast-2"
 ACCOUNT = "123456789012"
 BUCKET = "es-snapshots"
+OTHER_REGION = "us-east-1"
+OTHER_BUCKET = "es-snapshots-virginia"
+"""In OTHER_REGION; the nodes' role may use it as it may use BUCKET."""
 BASE_PATH = "prod"
 REPOSITORY = "s3_backup"
 ROLE = "es-node"
+OTHER_ROLE = "es-node-b"
+"""May do what ROLE may."""
+BARE_ROLE = "es-bare"
+"""May do nothing with the bucket."""
 CLUSTER = "es-lab"
 
 STATE = Path("/var/lib/es-preflight-lab")

@@ -15,7 +15,7 @@ from preflight.facts import load
 from preflight.outcomes import Outcome
 
 from .errors import LabError
-from .faults import ONLY_ON_REQUEST
+from .faults import ONLY_ON_REQUEST, WHERE_SEEN
 from .names import CHECKOUT
 
 RUN_SECONDS = 600.0
@@ -57,4 +57,9 @@ class Ran:
 
     def differing(self) -> dict[tuple[str, str], str]:
         """{(check, node): outcome} of everything that is not as on a healthy cluster."""
-        return {(o.check, o.node): o.outcome for o in self.outcomes if o.outcome != HEALTHY.get(o.check, "pass")}
+        return {
+            (o.check, o.node): o.outcome
+            for o in self.outcomes
+            if o.outcome != HEALTHY.get(o.check, "pass")
+            and (o.outcome != "not applicable" or o.check not in WHERE_SEEN)
+        }

@@ -24,6 +24,8 @@ def members(info: dict[str, Any]) -> tuple[Member, ...]:
                 transport=_address(transport),
                 http=_address(http) if http else None,
                 clients=_clients(node.get("settings", {})),
+                jvm=_jvm(node.get("jvm", {})),
+                plugins=_plugins(node.get("plugins", [])) if "jvm" in node else None,
             )
         )
     return tuple(sorted(found, key=lambda member: member.name))
@@ -32,6 +34,17 @@ def members(info: dict[str, Any]) -> tuple[Member, ...]:
 def _address(published: str) -> str:
     """The "host:port" of a publish address; a configured host name stands in front of it ("es-1/10.0.0.1:9300")."""
     return published.rpartition("/")[2]
+
+
+def _jvm(jvm: dict[str, Any]) -> str | None:
+    """ "21.0.4 (Eclipse Adoptium)"."""
+    version, vendor = jvm.get("version"), jvm.get("vm_vendor")
+    return f"{version} ({vendor})" if version and vendor else version
+
+
+def _plugins(plugins: list[dict[str, Any]]) -> tuple[str, ...]:
+    named = (f"{plugin.get('name', '')} {plugin.get('version', '')}".strip() for plugin in plugins)
+    return tuple(sorted(name for name in named if "repository-" in name))
 
 
 def _clients(settings: dict[str, Any]) -> tuple[S3Client, ...]:
@@ -96,19 +109,19 @@ def verification(status: int, body: object) -> tuple[tuple[str, ...], tuple[Veri
     reason = str(error.get("reason", ""))
     named = _NAMED.findall(reason)
     if not named:
-        chain = tuple(_chain(error))
+        chain = tuple(causes(error))
         return (), (VerifyFailure(node_id=None, sentence=sentence(chain[-1]), chain=chain),)
     suppressed = error.get("suppressed")
-    causes = [list(_chain(cause)) for cause in suppressed or () if cause] if isinstance(suppressed, list) else []
+    chains = [list(causes(cause)) for cause in suppressed or () if cause] if isinstance(suppressed, list) else []
     failures = []
     for node_id, text in named:
-        carried = next((chain for chain in causes if chain and f"{{{node_id}}}" in chain[0]), None)
-        chain = tuple(carried or _flattened(text))
+        carried = next((chain for chain in chains if chain and f"{{{node_id}}}" in chain[0]), None)
+        chain = tuple(carried or flattened(text))
         failures.append(VerifyFailure(node_id=node_id, sentence=sentence(chain[-1]), chain=chain))
     return (), tuple(failures)
 
 
-def _chain(error: dict[str, Any]) -> Iterator[str]:
+def causes(error: dict[str, Any]) -> Iterator[str]:
     """Reasons from the outermost to the innermost cause; where a cause has only suppressed ones, the first of them."""
     current: object = error
     for _ in range(50):  # a chain of causes is a handful deep; a body from the network gets a bound
@@ -119,7 +132,7 @@ def _chain(error: dict[str, Any]) -> Iterator[str]:
         current = current.get("caused_by") or (suppressed[0] if isinstance(suppressed, list) and suppressed else None)
 
 
-def _flattened(text: str) -> list[str]:
+def flattened(text: str) -> list[str]:
     """7.17's one-line chain: `Outer[reason]; nested: Inner[reason]; nested: ...;`."""
     parts = []
     for part in text.split("; nested: "):

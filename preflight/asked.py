@@ -12,17 +12,18 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from . import targets
+from . import targets, versions
 from .connection import Connection
 from .connection.errors import ConnectionFailed, ForwardingForbidden
 from .connection.ssh import ssh_command
-from .credentials import Credentials, credentials
+from .credentials import PROTECTED, Credentials, credentials, keystore_password
 from .facts import (
     BucketPath,
     ChosenPath,
     Cluster,
     Config,
     Dial,
+    Identity,
     Login,
     NodeFacts,
     Process,
@@ -64,16 +65,17 @@ class Asked:
         self.api: Api | None = None
         self.sections: dict[str, Any] = dict.fromkeys(SECTIONS, NOT_WANTED)
         self.login: Login | Unknown = Unknown(reason="not asked")
-        self.answered = False
+        self.answered, self.lists_leftovers = False, False
         self.view: View | Unknown = NOT_WANTED
         self.dials: tuple[Dial, ...] | Unknown = NOT_WANTED
         self.paths: tuple[ChosenPath, ...] | Unknown = NOT_WANTED
         self.buckets: tuple[BucketPath, ...] | Unknown = NOT_WANTED
+        self.identity: Identity | Unknown | None = None
 
     @property
     def reached(self) -> bool:
         """The node was logged in to and its probe answers."""
-        return not isinstance(self.login, Unknown)
+        return not isinstance(self.login, Unknown) and self.session is not None
 
     def take_over(self) -> None:
         """From now on the calling thread alone writes."""
@@ -103,6 +105,7 @@ class Asked:
             dials=self.dials,
             paths=self.paths,
             buckets=self.buckets,
+            identity=self.identity,
             static_key_clients=self.node.static_key_clients,
             **self.sections,
         )
@@ -122,6 +125,19 @@ class Asked:
             sections=dict.fromkeys(SECTIONS, blocked),
             **dict.fromkeys(("view", "dials", "paths", "buckets"), blocked),
         )
+
+    def not_told(self, why: Unknown) -> None:
+        """Nothing is asked of a host that runs several Elasticsearch processes before one of them is named."""
+        blocked = Unknown(reason=f"{self.node.name} could not be surveyed (NODE-1)", blocked=True)
+        session = self.session
+        self.write(
+            session=None,
+            answered=True,
+            sections={**dict.fromkeys(SECTIONS, blocked), "system": why},
+            **dict.fromkeys(("view", "dials", "paths", "buckets"), blocked),
+        )
+        if session is not None:
+            session.close()
 
     def give_up(self, limit: float | None) -> None:
         """It is not waited for any longer: what is missing of its first answer is unknown, what it has said stands.
@@ -144,7 +160,11 @@ class Asked:
         try:
             connection = settings.connections.get(node)
             session = Session(
-                connection, sudo=node.sudo, sudo_user=node.sudo_user, start_timeout=settings.command_timeout
+                connection,
+                sudo=node.sudo,
+                sudo_user=node.sudo_user,
+                es_port=node.es_port,
+                start_timeout=settings.command_timeout,
             )
         except (ConnectionFailed, ProbeFailed) as error:
             self.unreachable(str(error), error.remedy)
@@ -168,15 +188,30 @@ class Asked:
         if self.session is None:
             return
         limit = self.settings.command_timeout
+        password = keystore_password(self.node.keystore_password_file or self.settings.keystore_password_file)
         try:
             offset = self.session.clock_offset(limit)
             answer = self.session.ask(
-                {"ask": "facts", "sections": list(self.wanted.sections), "deadline": limit}, limit
+                {
+                    "ask": "facts",
+                    "sections": list(self.wanted.sections),
+                    "tokenless_before": versions.tokenless_before(),
+                    "deadline": limit,
+                    "fingerprint_key": self.settings.fingerprints.text,
+                    "keystore_password": password if isinstance(password, str) else None,
+                },
+                limit,
             )
         except (ConnectionFailed, ProbeFailed) as error:
             self.unreachable(str(error), error.remedy)
             return
+        if "not_told" in answer:
+            self.not_told(_unknown(answer["not_told"]))
+            return
         sections = {**self.sections, **{name: _section(answer, name) for name in self.wanted.sections}}
+        keystore = sections["keystore"]
+        if isinstance(password, Unknown) and isinstance(keystore, Unknown) and PROTECTED in keystore.reason:
+            sections["keystore"] = password
         system = sections["system"]
         if isinstance(system, System):
             sections["system"] = msgspec.structs.replace(system, clock_offset=round(offset, 3))
@@ -272,6 +307,8 @@ class Asked:
             return
         progress(f"{self.node.name}: Elasticsearch was restarted during the run, asking once more")
         self.first_question()
+        if not self.reached:
+            return
         self.second_question(cluster, dials)
         if self._restarted():
             changed = Unknown(reason=f"Elasticsearch on {self.node.name} was restarted during the run")
@@ -288,7 +325,8 @@ class Asked:
             "deadline": settings.command_timeout,
             "dials": dials if wanted.dials else [],
             "destinations": targets.destinations(dials) if wanted.paths else [],
-            "buckets": targets.buckets(self.facts(), cluster) if cluster else [],
+            "buckets": targets.buckets(self.facts(), cluster, leftovers=self.lists_leftovers) if cluster else [],
+            "identity": targets.identity(self.facts(), cluster) if cluster and wanted.buckets else None,
         }
         try:
             answer = self.session.ask(question, settings.command_timeout + 2 * settings.connect_timeout)
@@ -307,6 +345,8 @@ class Asked:
                 if cluster and not isinstance(cluster.repositories, Unknown)
                 else Unknown(reason="the cluster's repositories are not known")
             )
+            told = answer.get("identity")
+            seen["identity"] = None if told is None else _converted(told, Identity, "identity")
         self.write(**seen)
 
     def unanswered(self, why: Unknown) -> None:
@@ -321,7 +361,9 @@ class Asked:
             return False
         limit = self.settings.command_timeout
         try:
-            answer = self.session.ask({"ask": "facts", "sections": ["process"], "deadline": limit}, limit)
+            answer = self.session.ask(
+                {"ask": "facts", "sections": ["process"], "pid": before.pid, "deadline": limit}, limit
+            )
         except (ConnectionFailed, ProbeFailed):
             return False
         now = _section(answer, "process")
@@ -376,14 +418,18 @@ def _section(answer: Mapping[str, Any], name: str) -> Any:
         return Unknown(reason=f"the probe gave no answer to section {name}")
     if "unknown" not in found:
         found = found.get("value")
-    if found is None and name in ("install", "process"):
+    if found is None and name in ("install", "process", "container"):
         return None
     return _converted(found, SECTIONS[name], name)
 
 
+def _unknown(value: Mapping[str, object]) -> Unknown:
+    return Unknown(reason=str(value["unknown"]), remedy=str(value.get("remedy", "")))
+
+
 def _converted(value: object, kind: type[T], name: str) -> T | Unknown:
     if isinstance(value, dict) and "unknown" in value:
-        return Unknown(reason=str(value["unknown"]), remedy=str(value.get("remedy", "")))
+        return _unknown(value)
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

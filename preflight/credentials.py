@@ -1,4 +1,5 @@
-"""The login for Elasticsearch's API: from the environment or an inventory's files, never from the command line."""
+"""The login for Elasticsearch's API, and a keystore's password: from files or the environment, never from the command
+line."""
 
 from __future__ import annotations
 
@@ -6,6 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+
+from .facts import Unknown
+from .redaction import hide
+
+PROTECTED = "password-protected"
+"""Stands in the reason why a keystore with a password could not be read."""
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,15 +58,39 @@ def credentials(
     return None
 
 
-def _secret(file: str | Path, what: str) -> str:
+def keystore_password(file: str | Path | None) -> str | Unknown | None:
+    """A keystore's password: the file's first line, as Elasticsearch reads it from ES_KEYSTORE_PASSPHRASE_FILE.
+
+    Hidden from all output from now on. Unknown where the file gives none; None where none is named.
+    """
+    if file is None:
+        return None
     try:
-        text = Path(file).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ValueError(f"cannot read the {what} file {file}: {reason}") from error
+        text = _text(file, "keystore password").split("\n", 1)[0].rstrip("\r")
+    except ValueError as error:
+        return Unknown(reason=f"the keystore is {PROTECTED}, and this run {error}", remedy="make it readable here")
+    if not text:
+        return Unknown(
+            reason=f"the keystore is {PROTECTED}, and the first line of {file} is empty",
+            remedy="--keystore-password-file or preflight_keystore_password_file naming another",
+        )
+    hide(text)
+    return text
+
+
+def _secret(file: str | Path, what: str) -> str:
+    text = _text(file, what).strip()
     if not text:
         raise ValueError(f"the {what} file {file} is empty")
     return text
+
+
+def _text(file: str | Path, what: str) -> str:
+    try:
+        return Path(file).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ValueError(f"cannot read the {what} file {file}: {reason}") from error
 
 
 def _api_key(text: str, where: str) -> str:

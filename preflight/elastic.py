@@ -29,9 +29,20 @@ from elastic_transport.client_utils import DEFAULT, DefaultType
 from urllib3 import HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
-from . import answers
+from . import answers, answers_evidence
 from .credentials import Credentials
-from .facts import Cluster, Repository, Unknown, Verification, View
+from .facts import (
+    Cluster,
+    IlmPolicy,
+    Indicator,
+    MountedIndex,
+    NewestSnapshot,
+    Repository,
+    SlmPolicy,
+    Unknown,
+    Verification,
+    View,
+)
 
 Dialler = Callable[[float], socket.socket]
 """Opens a connection to the one address an Api speaks to; argument: seconds it may take. Raises OSError."""
@@ -57,7 +68,11 @@ class Refused(Exception):
 
 
 class _PlainJsonNode(Urllib3HttpNode):
-    """Asks for application/json: the client's own vendored media type is refused by every other major version."""
+    """Asks for application/json: the client's own vendored media type is refused by every other major version.
+
+    Leaves out the server's deprecation notes, which the client makes Python warnings of: 9.5 deprecates a parameter
+    that 8.x needs, and a warning is an error to whoever runs pytest strictly.
+    """
 
     def perform_request(
         self,
@@ -72,7 +87,9 @@ class _PlainJsonNode(Urllib3HttpNode):
             wanted = plain.get(name)
             if wanted:
                 plain[name] = re.sub(r"vnd\.elasticsearch\+([^;,\s]+)\s*;\s*compatible-with=\d+", r"\1", wanted)
-        return super().perform_request(method, target, body, plain, request_timeout)
+        answered = super().perform_request(method, target, body, plain, request_timeout)
+        answered.meta.headers.pop("warning", None)
+        return answered
 
 
 def _node_class(dial: Dialler | None, check_name: bool) -> type[_PlainJsonNode]:
@@ -201,10 +218,11 @@ class Api:
         """Members and repositories; `verifications` is left for the caller. asked: name of the node asked."""
         info = self._ask(
             lambda: self._client.nodes.info(
-                metric="settings,transport,http",
+                metric="settings,transport,http,jvm,plugins",
                 flat_settings=True,
                 filter_path="nodes.*.name,nodes.*.version,nodes.*.roles,nodes.*.settings.s3*,"
-                "nodes.*.transport.publish_address,nodes.*.http.publish_address,nodes.*.transport_address",
+                "nodes.*.transport.publish_address,nodes.*.http.publish_address,nodes.*.transport_address,"
+                "nodes.*.jvm.version,nodes.*.jvm.vm_vendor,nodes.*.plugins.name,nodes.*.plugins.version",
             )
         )
         try:
@@ -268,6 +286,62 @@ class Api:
             master_before=before,
             master_after=after,
             milliseconds=round(milliseconds, 1),
+        )
+
+    def mounted(self) -> tuple[MountedIndex, ...]:
+        """Indices mounted from snapshots and who holds their shards; the routing is asked for where there are any."""
+        settings = self._ask(
+            lambda: self._client.cluster.state(
+                metric="metadata",
+                local=True,
+                filter_path="metadata.indices.*.settings.index.store.type,"
+                "metadata.indices.*.settings.index.store.snapshot.repository_name,"
+                "metadata.indices.*.settings.index.store.snapshot.partial",
+            )
+        )
+        if not answers_evidence.mounted(settings):
+            return ()
+        routing = self._ask(
+            lambda: self._client.cluster.state(
+                metric="routing_table", local=True, filter_path="routing_table.indices.*.shards.*.node"
+            )
+        )
+        return answers_evidence.mounted({**settings, **routing})
+
+    def slm(self) -> tuple[SlmPolicy, ...]:
+        """Snapshot lifecycle policies and how they went."""
+        wanted = ("policy.repository", "last_success.time", "last_failure.time", "last_failure.details", "stats")
+        return answers_evidence.slm(
+            self._ask(lambda: self._client.slm.get_lifecycle(filter_path=[f"*.{name}" for name in wanted]))
+        )
+
+    def ilm(self) -> tuple[IlmPolicy, ...]:
+        """Index lifecycle policies that mount snapshots."""
+        wanted = "*.policy.phases.*.actions.searchable_snapshot.snapshot_repository"
+        return answers_evidence.ilm(self._ask(lambda: self._client.ilm.get_lifecycle(filter_path=wanted)))
+
+    def health(self) -> tuple[Indicator, ...]:
+        """What the health report says of snapshots. Before 8.7 there is none: Refused."""
+        wanted = [
+            f"indicators.{name}.{part}" for name in ("slm", "repository_integrity") for part in ("status", "symptom")
+        ]
+        return answers_evidence.health(self._ask(lambda: self._client.health_report(verbose=False, filter_path=wanted)))
+
+    def newest(self, repository: str) -> NewestSnapshot:
+        """The repository's newest snapshot; the elected master reads it from S3. Before 7.14 there is no such order."""
+        wanted = ("snapshot", "state", "start_time_in_millis", "failures.node_id", "failures.reason")
+        return answers_evidence.newest(
+            repository,
+            self._ask(
+                lambda: self._client.snapshot.get(
+                    repository=repository,
+                    snapshot="*",
+                    sort="start_time",
+                    order="desc",
+                    size=1,
+                    filter_path=[f"snapshots.{name}" for name in wanted],
+                )
+            ),
         )
 
     def _ask(self, call: Callable[[], Any]) -> dict[str, Any]:

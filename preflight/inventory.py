@@ -32,8 +32,10 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     name: unique label in reports; host: as ssh would be told it; port, user: None for what ssh_config says
     password: from a hostspec only, never shown; files: absolute paths; proxy_jump: None for what ssh_config says
     sudo_user: None for root; connect_timeout: seconds, None for the run's own
+    es_port: a port that the node's Elasticsearch listens on, None for the only one of its host
     es_*: where given for this node, beats the run's own options
-    static_key_clients: S3 clients that are meant to sign with static keys on it
+    keystore_password_file: beats the run's option; static_key_clients: S3 clients that are meant to sign with static
+    keys on it
     """
 
     name: str
@@ -47,11 +49,13 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     sudo: bool = False
     sudo_user: str | None = None
     connect_timeout: float | None = None
+    es_port: int | None = None
     es_url: str | None = None
     es_ca: str | None = None
     es_user: str | None = None
     es_password_file: str | None = None
     es_api_key_file: str | None = None
+    keystore_password_file: str | None = None
     static_key_clients: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -85,7 +89,7 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def expand(hosts: str | None, inventory: Path | None, defaults: Defaults) -> tuple[Node, ...]:
-    """The nodes of a run, in the order given; the same target twice is one node.
+    """The nodes of a run, in the order given; the same target twice is one node, but for two of its ES ports.
 
     Raises InventoryError, one sentence saying what to type.
     """
@@ -316,6 +320,15 @@ class _Reader:
         name = next(name for name in names if name in self.variables)
         return f"{self.variables[name].where}: {name} of {self.name}"
 
+    def port(self, *names: str) -> int | None:
+        """A TCP port."""
+        text = self.text(*names)
+        if text is None:
+            return None
+        if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or not 0 < int(text) < 65536:
+            raise InventoryError(f"{self.where(*names)} is {text!r}, not a port between 1 and 65535")
+        return int(text)
+
     def file(self, *names: str) -> str | None:
         """A path, relative to the inventory file."""
         text = self.text(*names)
@@ -345,10 +358,7 @@ def _node(name: str, given: _Given, variables: Variables, defaults: Defaults) ->
         if host == given.host:
             raise InventoryError(f"host {host!r} of the inventory is no name to log in to: give it an ansible_host")
         raise InventoryError(f"{read.where(*_HOST)} is {host!r}, no host name or address")
-    if port is None and (text := read.text(*_PORT)) is not None:
-        if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or not 0 < int(text) < 65536:
-            raise InventoryError(f"{read.where(*_PORT)} is {text!r}, not a port between 1 and 65535")
-        port = int(text)
+    port = read.port(*_PORT) if port is None else port
     sudo, sudo_user = given.sudo, given.sudo_user
     if sudo is None and (text := read.text("ansible_become")) is not None:
         sudo = _boolean(text, read.where("ansible_become"))
@@ -370,11 +380,13 @@ def _node(name: str, given: _Given, variables: Variables, defaults: Defaults) ->
         sudo=sudo,
         sudo_user=(sudo_user or read.text("ansible_become_user") or defaults.sudo_user) if sudo else None,
         connect_timeout=given.connect_timeout,
+        es_port=read.port("preflight_es_port"),
         es_url=_url(read),
         es_ca=read.file("preflight_es_ca"),
         es_user=read.text("preflight_es_user"),
         es_password_file=read.file("preflight_es_password_file"),
         es_api_key_file=read.file("preflight_es_api_key_file"),
+        keystore_password_file=read.file("preflight_keystore_password_file"),
         static_key_clients=read.words("preflight_static_key_clients"),
     )
 
@@ -410,10 +422,10 @@ def _ssh_config(read: _Reader) -> str | None:
 
 
 def _distinct(nodes: Iterable[Node]) -> list[Node]:
-    """One node a target; the first mention wins."""
+    """One node a target; the first mention wins. Two Elasticsearch processes of a host are two targets."""
     targets: dict[object, Node] = {}
     for node in nodes:
-        targets.setdefault((node.host, node.port, node.user, node.ssh_config, node.proxy_jump), node)
+        targets.setdefault((node.host, node.port, node.user, node.ssh_config, node.proxy_jump, node.es_port), node)
     return list(targets.values())
 
 

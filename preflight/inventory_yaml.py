@@ -26,6 +26,8 @@ OURS = (
     "preflight_es_api_key_file",
     "preflight_es_ca",
     "preflight_es_url",
+    "preflight_keystore_password_file",
+    "preflight_es_port",
     "preflight_static_key_clients",
 )
 """The variables that are this suite's own; a misspelt one is refused, all others belong to somebody else."""

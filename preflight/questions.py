@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 
 from .connection.connections import Connections
-from .facts import Config, Imds, Install, Keystore, Process, Routing, Sources, System
+from .facts import Config, Container, Imds, Install, Keystore, Log, Process, Routing, Sources, System
 
 SECTIONS: dict[str, Any] = {
     "system": System,
@@ -19,16 +20,31 @@ SECTIONS: dict[str, Any] = {
     "keystore": Keystore,
     "config": Config,
     "sources": Sources,
+    "log": Log,
     "imds": Imds,
+    "container": Container,
     "routing": Routing,
 }
 """The probe's sections and the record that each becomes."""
+
+
+class RunKey(msgspec.Struct, frozen=True):
+    """The key of one run, under which nodes fingerprint what is compared without being told. Its repr has no value.
+
+    text: 256 bits in hex, drawn here, sent over a probe's standard input, kept nowhere
+    """
+
+    text: str = msgspec.field(default_factory=lambda: secrets.token_hex(32))
+
+    def __repr__(self) -> str:
+        return "RunKey()"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How to ask. Timeouts in seconds; the other fields as the options of the same name.
 
     connections: the run's logins, shared with a user's own tests; environ: where the Elasticsearch login is looked up
+    fingerprints: the run's own key
     aws: ask AWS's control plane too, with the credentials of aws_profile (None: as every AWS tool finds them)
     """
 
@@ -43,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     read_only: bool = False
     es_url: str | None = None
     es_ca: Path | None = None
+    keystore_password_file: Path | None = None
+    fingerprints: RunKey = msgspec.field(default_factory=RunKey)
     aws: bool = False
     aws_profile: str | None = None
     environ: Mapping[str, str] = msgspec.field(default_factory=lambda: os.environ)
@@ -67,7 +85,9 @@ class Wanted(msgspec.Struct, frozen=True):
         if cluster:
             sections |= {"config", "routing"}
         if needs & {"buckets", "aws"}:
-            sections.add("imds")
+            sections |= {"imds", "container"}
+        if "verify" in needs:
+            sections.add("log")
         return cls(
             sections=tuple(sorted(sections)),
             cluster=cluster,

@@ -34,7 +34,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 _CONTEXTS: tuple[re.Pattern[str], ...] = (
     re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s/:@\"'<>]*:)(?P<value>[^\s/@\"'<>]+)(?=@)", re.IGNORECASE),
     re.compile(
-        rf"(?P<before>authorization[\"']?\s*[:=]\s*[\"']?(?:{_SCHEME}\s+)?)(?!{_SCHEME}\b)(?P<value>[^\s\"'<>&$]+)",
+        rf"(?P<before>authorization[\"']?\s*[:=]\s*[\"']?(?:{_SCHEME}\s+)?)(?!{_SCHEME}\b|%s)(?P<value>[^\s\"'<>&$]+)",
         re.IGNORECASE,
     ),
     re.compile(r"(?P<before>\b(?:Basic|Bearer|ApiKey)\s+)(?P<value>[A-Za-z0-9+/._~-]{16,}=*)"),

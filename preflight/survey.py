@@ -13,17 +13,21 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from . import __version__, targets, verifying
 from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, authority
+from .evidence import Evidence
 from .facts import FORMAT, Aws, BucketPath, Cluster, Imds, Options, Survey, Unknown, View
 from .inventory import Node
 from .probe.program import program
 from .questions import Settings, Wanted
 from .s3 import s3_repositories
+
+if TYPE_CHECKING:
+    from .elastic import Api
 
 __all__ = ["Settings", "run"]
 
@@ -170,6 +174,10 @@ class _Gathering:
         for asked in trying:
             asked.take_over()
             asked.unanswered(interrupted if self.cancelled.is_set() else late)
+        for cluster in clusters:
+            in_it = (a for a in trying if isinstance(a.view, View) and a.view.cluster_uuid == cluster.uuid)
+            if one := next((a for a in in_it if isinstance(s := a.sections["imds"], Imds) and s.role), None):
+                one.write(lists_leftovers=True)
         verified: dict[str, verifying.Results] = {}
         jobs: dict[Hashable, Callable[[], None]] = {
             asked: lambda asked=asked: asked.try_the_paths(*self._questions(asked, clusters), self.progress)  # type: ignore[misc]
@@ -179,22 +187,28 @@ class _Gathering:
         if wanted.aws and self.settings.aws and not self.cancelled.is_set():
             self.aws = Unknown(reason="AWS did not answer in time", remedy="give it longer with --command-timeout")
             jobs["aws"] = lambda: self._ask_aws(clusters)
-        if wanted.verify and not self.settings.read_only:
-            for cluster in clusters:
-                results = verifying.unfinished(s3_repositories(cluster.repositories))
-                verified[cluster.uuid] = results
-                jobs[cluster.uuid] = lambda cluster=cluster, results=results: self._verify(cluster, results)  # type: ignore[misc]
-                limit = max(limit, self.patience.at_most(len(results)))
+        evidence = {cluster.uuid: Evidence() for cluster in clusters} if wanted.verify else {}
+        for cluster in clusters if wanted.verify else ():
+            repositories = s3_repositories(cluster.repositories)
+            if repositories:
+                jobs["evidence", cluster.uuid] = lambda cluster=cluster: self._gather(cluster, evidence[cluster.uuid])  # type: ignore[misc]
+            if not self.settings.read_only:
+                verified[cluster.uuid] = verifying.unfinished(repositories)
+                jobs[cluster.uuid] = lambda cluster=cluster: self._verify(  # type: ignore[misc]
+                    cluster, verified[cluster.uuid], evidence[cluster.uuid]
+                )
+                limit = max(limit, self.patience.at_most(len(repositories)))
         if not self.cancelled.is_set():
             self._at_once({key: lambda key: jobs[key]() for key in jobs}, limit)
         unasked = NOT_WANTED
         if wanted.verify:
             unasked = Unknown(reason="not asked: --read-only (_verify writes and deletes a marker object)")
+        seen = [evidence[cluster.uuid].added_to(cluster) if wanted.verify else cluster for cluster in clusters]
         return [
             msgspec.structs.replace(
                 cluster, verifications=tuple(verified[cluster.uuid].values()) if cluster.uuid in verified else unasked
             )
-            for cluster in clusters
+            for cluster in seen
         ]
 
     def _questions(self, asked: Asked, clusters: list[Cluster]) -> tuple[Cluster | None, list[dict[str, str]]]:
@@ -226,15 +240,25 @@ class _Gathering:
         )
         self.aws = aws.ask(wanted, self.settings.aws_profile, self.settings.command_timeout)
 
-    def _verify(self, cluster: Cluster, results: verifying.Results) -> None:
-        """Every S3 repository of one cluster, through a node that is in it."""
-        api = next(
+    def _api(self, cluster: Cluster) -> Api | None:
+        """Elasticsearch on a node that is in that cluster."""
+        return next(
             (a.api for a in self.asked if a.api and isinstance(a.view, View) and a.view.cluster_uuid == cluster.uuid),
             None,
         )
+
+    def _gather(self, cluster: Cluster, evidence: Evidence) -> None:
+        api = self._api(cluster)
+        if api is not None:
+            evidence.gather(api, self.cancelled)
+
+    def _verify(self, cluster: Cluster, results: verifying.Results, evidence: Evidence) -> None:
+        """Every S3 repository of one cluster, then the newest snapshot of those that are well."""
+        api = self._api(cluster)
         if api is not None:
             repositories = s3_repositories(cluster.repositories)
             verifying.verify(api, repositories, self.patience, results, self._buckets, self.cancelled)
+            evidence.gather_newest(api, results, self.cancelled)
 
     def _buckets(self) -> list[BucketPath]:
         """What the nodes have said by now of their ways to the buckets."""

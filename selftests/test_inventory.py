@@ -230,6 +230,17 @@ def test_two_names_for_one_target_are_one_node(inventory):
     assert names("all", inventory) == ["a"]
 
 
+def test_two_elasticsearch_processes_of_a_host_are_two_nodes(inventory):
+    inventory.write_text(
+        "all: {vars: {ansible_host: es-1}, hosts: {a: {preflight_es_port: 9200}, b: {preflight_es_port: 9201}}}"
+    )
+    nodes = expand("all", inventory, Defaults())
+    assert [(node.name, node.host, node.es_port) for node in nodes] == [("a", "es-1", 9200), ("b", "es-1", 9201)]
+    inventory.write_text("all: {hosts: {a: {preflight_es_port: 92000}}}")
+    with pytest.raises(InventoryError, match="preflight_es_port of a is '92000', not a port between 1 and 65535"):
+        expand("all", inventory, Defaults())
+
+
 # Inventories
 
 
@@ -291,8 +302,10 @@ def test_all_variables_of_ours_are_read_and_files_are_relative_to_the_inventory(
         "all:\n  hosts:\n    es-1:\n      preflight_ssh_config: ssh/config\n      preflight_es_user: u\n"
         "      preflight_es_password_file: password\n      preflight_es_api_key_file: password\n"
         "      preflight_es_ca: password\n      preflight_es_url: https://es:9200\n"
+        "      preflight_es_port: 9201\n"
         "      ansible_ssh_private_key_file: password\n"
         "      preflight_static_key_clients: [minio, archive]\n"
+        "      preflight_keystore_password_file: password\n"
     )
     (node,) = expand("es-1", inventory, Defaults())
     password = str(inventory.parent / "password")
@@ -305,8 +318,10 @@ def test_all_variables_of_ours_are_read_and_files_are_relative_to_the_inventory(
         es_password_file=password,
         es_api_key_file=password,
         es_ca=password,
+        es_port=9201,
         es_url="https://es:9200",
         static_key_clients=("minio", "archive"),
+        keystore_password_file=password,
     )
 
 

@@ -11,6 +11,7 @@ import time
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 from aws_servers import Answering, certificate
 from loopback_sshd import Sshd, free_port
@@ -140,25 +141,28 @@ class Host:
         self.start_jvm()
         self.sshd = Sshd(folder / "sshd", (f"SetEnv NODE_PROC={self.proc} SHLVL=3", *options), ("ed25519",))
 
-    def configure(self, text):
-        (self.folder / "conf").mkdir(exist_ok=True)
-        (self.folder / "conf/elasticsearch.yml").write_text(text)
+    def configure(self, text, conf="conf"):
+        (self.folder / conf).mkdir(exist_ok=True)
+        (self.folder / conf / "elasticsearch.yml").write_text(text)
 
     def start_jvm(self, started=100):
-        folder = self.proc / "100"
+        self.jvm(100, "conf", (self.elasticsearch.port, self.transport), started)
+
+    def jvm(self, pid, conf, ports, started=100):
+        folder = self.proc / str(pid)
         for part in ("fd", "ns", "net"):
             (folder / part).mkdir(parents=True, exist_ok=True)
-        arguments = ["java", f"-Des.path.home={self.folder}", f"-Des.path.conf={self.folder}/conf", "-m", SERVER]
+        arguments = ["java", f"-Des.path.home={self.folder}", f"-Des.path.conf={self.folder}/{conf}", "-m", SERVER]
         (folder / "cmdline").write_bytes("\0".join([*arguments, ""]).encode())
         (folder / "status").write_text("Uid:\t0\t0\t0\t0\nPPid:\t1\n")
         (folder / "environ").write_bytes(b"HOME=/\0")
-        (folder / "stat").write_text("100 (java) " + " ".join(str(started) for _ in range(50)))
+        (folder / "stat").write_text(f"{pid} (java) " + " ".join(str(started) for _ in range(50)))
         lines = ["header"]
-        for number, port in enumerate((self.elasticsearch.port, self.transport)):
-            lines.append(f"{number}: 0100007F:{port:04X} 00000000:0000 0A 0:0 0:0 0 0 0 {7000 + number}")
+        for number, port in enumerate(ports):
+            lines.append(f"{number}: 0100007F:{port:04X} 00000000:0000 0A 0:0 0:0 0 0 0 {70 * pid + number}")
             link = folder / f"fd/{number}"
             if not link.is_symlink():
-                link.symlink_to(f"socket:[{7000 + number}]")
+                link.symlink_to(f"socket:[{70 * pid + number}]")
         (folder / "net/tcp").write_text("\n".join(lines) + "\n")
         if not (folder / "root").is_symlink():
             (folder / "root").symlink_to("/")
@@ -337,6 +341,47 @@ def test_where_elasticsearch_is_down_the_others_are_still_asked(place):
     assert isinstance(up.view, View) and isinstance(up.dials, tuple)
     assert down.process is None
     assert down.view.reason == "no Elasticsearch process runs on es-b"
+
+
+@pytest.fixture
+def two_on_one_host(place):
+    """es-a's host runs es-b's Elasticsearch too; es-b is no host of its own."""
+    host = place.add("es-a")
+    other = Elasticsearch("es-b", place.cluster, place.tls)
+    transport = free_port()
+    place.cluster.member("es-b", transport, other.port)
+    host.configure(f"http.port: {other.port}\n", "other")
+    host.jvm(200, "other", (other.port, transport))
+    slice_ = "/system.slice/system-elasticsearch.slice"
+    (host.proc / "200/cgroup").write_text(f"0::{slice_}/elasticsearch@b.service\n")
+    (host.proc / "100/cgroup").write_text("0::/user.slice/user-1000.slice/session-3.scope\n")
+    yield host, other
+    other.close()
+
+
+def test_two_processes_of_a_host_are_each_judged_as_the_node_their_port_names(place, two_on_one_host):
+    host, other = two_on_one_host
+    ports = {"es-a": host.elasticsearch.port, "es-b": other.port}
+    given = [msgspec.structs.replace(host.sshd.node(name=name), es_port=port) for name, port in ports.items()]
+    found = place.run(nodes=given)
+    assert [node.view.node_name for node in found.nodes] == ["es-a", "es-b"]
+    assert [node.process.pid for node in found.nodes] == [100, 200]
+    assert [node.process.others for node in found.nodes] == [1, 1]
+    assert [node.process.unit for node in found.nodes] == [None, "elasticsearch@b.service"]
+
+
+@pytest.mark.parametrize("es_url", [None, "the cluster's"])
+def test_a_host_with_two_processes_is_not_judged_by_one_of_them(place, two_on_one_host, es_url):
+    host, other = two_on_one_host
+    url = es_url and f"https://localhost:{other.port}"
+    alone = place.add("es-c")
+    two, one = place.run(nodes=[host.sshd.node(name="two"), alone.sshd.node(name="es-c")], es_url=url).nodes
+    assert two.login.user and "2 Elasticsearch processes run on this host: 100 of root" in two.system.reason
+    assert "preflight_es_port" in two.system.remedy
+    for section in ("process", "install", "config", "keystore", "routing", "view", "dials", "paths", "buckets"):
+        assert getattr(two, section).blocked, section
+    assert not [name for name, _, _ in place.cluster.seen if name == "es-a"]
+    assert isinstance(one.view, View)
 
 
 def test_a_dead_node_costs_its_own_deadline_once_and_everything_of_it_is_blocked(place):

@@ -24,3 +24,13 @@ def test_every_member_was_given(node, survey):
     are one line under the verdict.
     """
     require(cluster.complete(survey, node))
+
+
+@check("CLUSTER-3", severity="warning", needs=("view", "cluster"))
+def test_members_run_the_same(node, survey):
+    """All members run the same version, JVM and repository plugins.
+
+    Which credentials count, how a region is found and how an error reads depends on the version; the trust store comes
+    with the JVM; without the plugin a node has no S3 repository. A rolling upgrade is one of the reasons to differ.
+    """
+    require(cluster.alike(survey, node), fix=lambda: remedy.make_alike(survey, node))

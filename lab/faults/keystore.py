@@ -15,14 +15,15 @@ HEALTHY = "/root/keystore.healthy"
 """Where a fault keeps the keystore as it was: nothing of the suite looks there."""
 
 ASIDE = f"{elasticsearch.KEYSTORE_FILE}.aside"
+PASSWORD = "a keystore's own password"  # noqa: S105 - the lab's, and no secret
 
 _HALF = {("KEY-1", "victim"): "fail", ("KEY-3", "victim"): "fail", ("RESTART-1", "victim"): "fail"}
 _CLOSED = {("KEY-5", "victim"): "fail", ("RESTART-1", "victim"): "fail"}
 
 
-def _add(victim: Node, *settings: str) -> None:
-    """Write settings into the file; the running process does not notice."""
-    pair = cloud.stale_key()
+def _add(victim: Node, *settings: str, pair: Mapping[str, str] | None = None) -> None:
+    """Write settings into the file; the running process does not notice. pair: the stale one where none is given."""
+    pair = pair or cloud.stale_key()
     values = {
         STALE_SETTINGS[0]: pair["access_key"],
         STALE_SETTINGS[1]: pair["secret_key"],
@@ -66,6 +67,18 @@ def _put_token_on_disk(lab: Lab, victim: Node) -> None:
 def _restore_and_reload(lab: Lab, victim: Node) -> None:
     _restore(victim)
     _reload(victim)
+
+
+def _put_current_pair_on_disk(lab: Lab, victim: Node) -> None:
+    _add(victim, *STALE_SETTINGS, pair=cloud.current_key())
+
+
+def _set_password(lab: Lab, victim: Node) -> None:
+    host.execute(victim, [elasticsearch.KEYSTORE, "passwd"], stdin=f"{PASSWORD}\n{PASSWORD}\n")
+
+
+def _drop_password(lab: Lab, victim: Node) -> None:
+    host.execute(victim, [elasticsearch.KEYSTORE, "passwd"], stdin=f"{PASSWORD}\n\n\n")
 
 
 def _close_keystore(lab: Lab, victim: Node) -> None:
@@ -117,6 +130,25 @@ FAULTS: Mapping[str, Fault] = {
         _put_token_on_disk,
         _restore_and_reload,
         Expected("keystore-half", _HALF),
+    ),
+    "keystore-current-key": Fault(
+        "an access key that IAM knows in the node's keystore, loaded",
+        _put_current_pair_on_disk,
+        _restore_and_reload,
+        Expected("static-keys-present", {("KEY-1", "victim"): "warning"}),
+        restart_to_break=True,
+    ),
+    "keystore-password": Fault(
+        "the node's keystore has a password that neither the suite nor the node's service is given",
+        _set_password,
+        _drop_password,
+        Expected(
+            "keystore-password",
+            {
+                **{(f"KEY-{number}", "victim"): "could not check" for number in (1, 2, 3, 4, 5, 6)},
+                ("RESTART-1", "victim"): "fail",
+            },
+        ),
     ),
     "keystore-unreadable": Fault(
         "the keystore is root's alone; the process that runs has read it",

@@ -9,6 +9,8 @@ from ..names import Node
 from ..state import Lab
 from .fault import STOPS_AT_MASTER, Expected, Fault, peer_of
 
+_CUT_OFF = {("PATH-1", "victim"): "fail", ("ROLE-3", "victim"): "not applicable", ("REPO-1", "victim"): "fail"}
+
 
 def _filter_transport(victim: Node, peers: str, verdict: str) -> None:
     # New connections alone: those between the nodes stay and keep the cluster, as behind a changed security group.
@@ -137,7 +139,7 @@ FAULTS: Mapping[str, Fault] = {
         _restore_route,
         Expected(
             "route-own",
-            {("ROUTE-1", "victim"): "fail", ("PATH-1", "victim"): "fail", ("REPO-1", "victim"): "fail"},
+            {("ROUTE-1", "victim"): "fail", **_CUT_OFF},
             on_master=STOPS_AT_MASTER,
         ),
         needs_elasticsearch=False,
@@ -146,9 +148,7 @@ FAULTS: Mapping[str, Fault] = {
         "the router drops the node's traffic to S3; its own table is as before",
         _lose_upstream,
         _restore_upstream,
-        Expected(
-            "route-upstream", {("PATH-1", "victim"): "fail", ("REPO-1", "victim"): "fail"}, on_master=STOPS_AT_MASTER
-        ),
+        Expected("route-upstream", _CUT_OFF, on_master=STOPS_AT_MASTER),
         needs_elasticsearch=False,
     ),
 }

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .. import remedy
-from ..facts import CouldNotCheck, Imds, NodeFacts, Unknown, known
+from ..facts import CouldNotCheck, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
-from ..rules import members, path, region, repository, role, routes
-from . import aws, bucket, keys, outside, ports
+from ..rules import members, path, region, repository, routes
+from ..rules import node as rules
+from . import aws, bucket, keys, outside, ports, role
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -26,6 +27,19 @@ def _unreachable(scene: Scene, node: NodeFacts) -> Found | None:
         confidence="certain",
         explains=(("NODE-1", node.name), *scene.unchecked(node.name), *ports.towards(scene, node)),
         remedy=remedy.reach_host(scene.survey, node),
+    )
+
+
+def _not_told(scene: Scene, node: NodeFacts) -> Found | None:
+    why = rules.not_told(node)
+    if why is None:
+        return None
+    return Found(
+        title="{nodes}: which of the host's Elasticsearch processes is meant is not known",
+        evidence=(f"{node.name}: {why.reason}",),
+        confidence="certain",
+        explains=(("NODE-1", node.name), *scene.unchecked(node.name)),
+        remedy=Remedy(advice=(why.remedy,)),
     )
 
 
@@ -105,7 +119,8 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
 def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
     """What else keeps a node from a bucket: its certificate, or routes with nothing to compare them with."""
     finding = path.reaches_buckets(scene.survey, node)
-    if finding is None or bucket.wrong_name(scene, node) is not None:
+    decided = (bucket.wrong_name, bucket.missing, bucket.untrusted)
+    if finding is None or any(ask(scene, node) is not None for ask in decided):
         return None
     if _problems(scene, node):
         try:
@@ -134,29 +149,19 @@ def _reaching(scene: Scene, node: NodeFacts) -> list[str]:
     ]
 
 
-def _no_role(scene: Scene, node: NodeFacts) -> Found | None:
-    finding = role.instance_role(scene.survey, node)
-    if finding is None:
-        return None
-    denied = isinstance(node.imds, Imds) and node.imds.outcome == "answered"
-    return Found(
-        title="{nodes}: no instance role to sign with",
-        evidence=(f"{node.name}: {finding.observed}", *scene.sentences(node, "no credentials")),
-        confidence="certain" if denied else "likely",
-        explains=(("ROLE-1", node.name), ("ROLE-2", node.name), *scene.repository_pairs(node, "no credentials")),
-        remedy=remedy.give_role(scene.survey, node),
-    )
-
-
 def _wrong_region(scene: Scene, node: NodeFacts) -> Found | None:
     finding = region.agrees(scene.survey, node)
     if finding is None:
         return None
     return Found(
         title="{nodes}: the region is not the bucket's",
-        evidence=(f"{node.name}: {finding.observed}", f"expected: {finding.expected}"),
+        evidence=(
+            f"{node.name}: {finding.observed}",
+            f"expected: {finding.expected}",
+            *scene.sentences(node, "region"),
+        ),
         confidence="certain",
-        explains=(("REGION-1", node.name), ("REGION-2", node.name)),
+        explains=(("REGION-1", node.name), ("REGION-2", node.name), *scene.repository_pairs(node, "region")),
         remedy=remedy.set_region(scene.survey, node),
     )
 
@@ -176,6 +181,7 @@ def _region_from_imds(scene: Scene, node: NodeFacts) -> Found | None:
 
 NODES_FIRST = (
     Row(id="host-unreachable", ask=_unreachable),
+    Row(id="process-not-told", ask=_not_told),
     Row(id="elasticsearch-down", ask=_down),
 )
 """Nothing else about such a node can be known before these are mended. Ports come next (ports.blocked)."""
@@ -185,11 +191,25 @@ ROWS = (
     Row(id="route-own", ask=_own_route),
     Row(id="route-table", ask=aws.subnet_route),
     Row(id="route-upstream", ask=_upstream),
+    Row(id="bucket-missing", ask=bucket.missing),
+    Row(id="tls-untrusted", ask=bucket.untrusted),
     Row(id="bucket-not-reached", ask=_not_reached),
     Row(id="clock-skew", ask=bucket.wrong_clock),
-    Row(id="no-instance-role", ask=_no_role),
+    Row(id="container-credentials", ask=role.CONTAINER.ask),
+    Row(id="imds-refuses-service-user", ask=role.USER_REFUSED.ask),
+    Row(id="imds-out-of-reach", ask=role.OUT_OF_REACH.ask),
+    Row(id="imds-protocol", ask=role.PROTOCOL.ask),
+    Row(id="imds-hop-limit", ask=role.NAMESPACE.ask),
+    Row(id="imds-slow", ask=role.SLOW.ask),
+    Row(id="no-instance-role", ask=role.NO_ROLE.ask),
+    Row(id="expired-role-credentials", ask=role.EXPIRED.ask),
+    Row(id="role-denied", ask=role.denied),
+    Row(id="policy-denies-node", ask=role.denied_here),
+    Row(id="keystore-password", ask=keys.protected),
     Row(id="keystore-file", ask=keys.keystore_file),
     Row(id="keystore-half", ask=keys.half_pair),
+    Row(id="temporary-key-alone", ask=keys.temporary_key),
+    Row(id="keys-differ", ask=keys.keys_differ),
     Row(id="stale-static-keys", ask=keys.stale_keys),
     Row(id="static-keys-in-environment", ask=outside.environment_keys),
     Row(id="stale-keys-loaded", ask=keys.loaded_keys),
@@ -197,6 +217,7 @@ ROWS = (
     Row(id="static-keys-present", ask=keys.keys_present),
     Row(id="static-keys-on-disk", ask=outside.waiting_keys),
     Row(id="keystore-differs", ask=keys.keystore_differs),
+    Row(id="other-role", ask=role.other_role),
     Row(id="would-not-start", ask=keys.would_not_start),
     Row(id="region-wrong", ask=_wrong_region),
     Row(id="region-missing", ask=_region_from_imds),

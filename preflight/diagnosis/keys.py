@@ -5,16 +5,67 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import remedy
-from ..facts import CouldNotCheck, NodeFacts, known
-from ..rules import keystore, keystores, members, refusals, restart, role, sources
+from ..facts import CouldNotCheck, NodeFacts, Unknown, known
+from ..judgement import NotApplicable, Remedy
+from ..rules import keystore, keystores, members, refusals, restart, rotation, sources
 from .found import Found
 from .scene import Scene
 
 
+def keys_differ(scene: Scene, node: NodeFacts) -> Found | None:
+    """Another key than the peers have under the same name; where S3 refuses it, the cause of that too."""
+    finding = rotation.same_keys(scene.survey, node)
+    if finding is None:
+        return None
+    found = rotation.different(scene.survey, node)
+    refused = any(one.use == "refused" for one in found)
+    by_client = {keys.client: keys for keys in keystore.amiss(scene.survey, node)}
+    kinds = ("key refused",) if refused else ()
+    return Found(
+        title="{nodes}: another static key than the other nodes have for the same S3 client"
+        + (", and S3 refuses it: a rotation that did not reach every node" if refused else ": a half-done rotation"),
+        evidence=(
+            f"{node.name}: {finding.observed}",
+            *finding.details,
+            *(scene.sentences(node, "key refused") if refused else ()),
+        ),
+        confidence="certain" if any(one.reference for one in found) else "likely",
+        explains=(
+            ("KEY-6", node.name),
+            *((("KEY-1", node.name),) if refused and by_client else ()),
+            *scene.repository_pairs(node, *kinds),
+        ),
+        remedy=remedy.match_keys(scene.survey, node),
+    )
+
+
+def _differing(scene: Scene, node: NodeFacts) -> set[str]:
+    """The clients that keys_differ speaks of."""
+    try:
+        return {one.client for one in rotation.different(scene.survey, node)}
+    except (CouldNotCheck, NotApplicable):
+        return set()
+
+
+def temporary_key(scene: Scene, node: NodeFacts) -> Found | None:
+    """A temporary key without the token that it is valid with alone."""
+    found = keystores.temporary_alone(scene.survey, node)
+    if not found:
+        return None
+    return Found(
+        title="{nodes}: a temporary key (ASIA) without its session token in the keystore; S3 refuses it whenever used",
+        evidence=(f"{node.name}: {members.listed(found)}", *scene.sentences(node, "key refused")),
+        confidence="certain",
+        explains=(("KEY-3", node.name), ("KEY-1", node.name), *scene.repository_pairs(node, "key refused")),
+        remedy=remedy.mend_keys(scene.survey, node),
+    )
+
+
 def stale_keys(scene: Scene, node: NodeFacts) -> Found | None:
-    """Keys in the keystore that S3 refuses."""
-    refused = [keys for keys in keystore.client_keys(scene.survey, node) if keys.refusal]
-    if not refused:
+    """Keys in the keystore that S3 refuses, where no row above says more of them."""
+    told = _differing(scene, node)
+    refused = [keys for keys in keystore.client_keys(scene.survey, node) if keys.refusal and keys.client not in told]
+    if not refused or keystores.temporary_alone(scene.survey, node):
         return None
     meaning = refusals.meaning(refused[0].refusal or "")
     names = [name for keys in refused for name in keys.settings]
@@ -22,13 +73,14 @@ def stale_keys(scene: Scene, node: NodeFacts) -> Found | None:
         title="{nodes}: stale static keys in the keystore win over the instance role, and S3 refuses them",
         evidence=(
             f"{node.name}: {members.listed(names)} in {known(node.keystore).path}",
-            f"_verify on {node.name}: {refused[0].refusal}",
+            f"_verify on {refused[0].refused_on or node.name}: {refused[0].refusal}",
+            *((f"{node.name}: the key of {refused[0].refused_on}",) if refused[0].refused_on else ()),
             *((meaning.words,) if meaning else ()),
             _proof(node, refused),
         ),
-        confidence="certain",
+        confidence="likely" if refused[0].changed else "certain",
         explains=(("KEY-1", node.name), *scene.repository_pairs(node, "key refused")),
-        remedy=remedy.remove_static_keys(scene.survey, node),
+        remedy=remedy.mend_keys(scene.survey, node),
     )
 
 
@@ -43,8 +95,8 @@ def _proof(node: NodeFacts, found: Sequence[keystore.ClientKeys]) -> str:
 
 def loaded_keys(scene: Scene, node: NodeFacts) -> Found | None:
     """S3 refuses a key although neither keystore nor environment holds one: the process has it from before."""
-    said = scene.sentences(node, "key refused", role.repositories(scene.survey, node))
-    if not said or keystore.client_keys(scene.survey, node):
+    said = scene.sentences(node, "key refused", keystore.without_keys(scene.survey, node))
+    if not said:
         return None
     if sources.in_use(scene.survey, node) or any(k.loaded is None for k in sources.waiting(scene.survey, node)):
         return None  # that key signs, or may (outside.environment_keys, waiting_keys)
@@ -52,7 +104,7 @@ def loaded_keys(scene: Scene, node: NodeFacts) -> Found | None:
     when = "the file changed after the process started" if changed else "the file is older than the process"
     return Found(
         title="{nodes}: the process still signs with a key that is no longer in the keystore, and S3 refuses it",
-        evidence=(*said, f"{node.name}: the keystore holds no key of an S3 client ({when})"),
+        evidence=(*said, f"{node.name}: the keystore holds no key of that S3 client ({when})"),
         confidence="likely",
         explains=scene.repository_pairs(node, "key refused"),
         remedy=remedy.forget_loaded_keys(scene.survey, node),
@@ -61,15 +113,18 @@ def loaded_keys(scene: Scene, node: NodeFacts) -> Found | None:
 
 def waiting_keys(scene: Scene, node: NodeFacts) -> Found | None:
     """Keys on disk that the process has not loaded."""
-    waiting = _others_than_halves(node, keystore.client_keys(scene.survey, node), "waiting")
+    found = _others_than_halves(node, keystore.amiss(scene.survey, node), "waiting", "unknown")
+    waiting = [keys for keys in found if keys.may_wait]
     if not waiting:
         return None
     names = [name for keys in waiting for name in keys.settings]
+    sure = any(keys.use == "waiting" for keys in waiting)
     return Found(
-        title="{nodes}: static keys in the keystore that the process has not loaded; "
-        "the next restart or reload puts them in use",
+        title="{nodes}: static keys in the keystore that the process "
+        + ("has not loaded; " if sure else "may not have loaded yet; ")
+        + "the next restart or reload puts them in use",
         evidence=(f"{node.name}: {members.listed(names)}: {keystore.state(waiting[0])}", _proof(node, waiting)),
-        confidence="likely",
+        confidence="likely" if sure else "possible",
         explains=(("KEY-1", node.name), ("RESTART-1", node.name)),
         remedy=remedy.remove_static_keys(scene.survey, node),
     )
@@ -105,10 +160,39 @@ def half_pair(scene: Scene, node: NodeFacts) -> Found | None:
 def _only_halves(scene: Scene, node: NodeFacts) -> bool:
     """Every static key of a client that goes to AWS is part of half a pair."""
     try:
-        found = keystore.client_keys(scene.survey, node)
+        found = keystore.amiss(scene.survey, node)
     except CouldNotCheck:
         return False
-    return not _others_than_halves(node, found, "refused", "accepted", "waiting", "unknown")
+    return not _others_than_halves(node, found, *keystore.WORST)
+
+
+def protected(scene: Scene, node: NodeFacts) -> Found | None:
+    """A keystore with a password that the run does not have: nothing in it could be checked."""
+    if not isinstance(node.keystore, Unknown) or restart.PROTECTED not in node.keystore.reason:
+        return None
+    closed = any(reason.kind == "password" for reason in restart.judge(scene.survey, node).reasons)
+    start = remedy.come_back(scene.survey, node) if closed else Remedy()
+    beside = [
+        (o.check, o.node)
+        for o in scene.outcomes
+        if o.check in ("KEY-4", "KEY-6") and o.outcome == "could not check" and f"see {node.name}'s" in o.reason
+    ]
+    return Found(
+        title="{nodes}: the keystore is password-protected: this run cannot open it"
+        + (", nor could the service's next start" if closed else ""),
+        evidence=(f"{node.name}: {node.keystore.reason}",),
+        confidence="certain",
+        explains=(
+            *(pair for pair in scene.unchecked(node.name) if pair[0].startswith("KEY-")),
+            ("RESTART-1", node.name),
+            *beside,
+        ),
+        remedy=Remedy(
+            caution=f"what the keystore holds is not known: remove, reload and restart nothing on {node.name} yet",
+            commands=start.commands,
+            advice=(f"run again with {node.keystore.remedy}", *start.advice),
+        ),
+    )
 
 
 def keystore_file(scene: Scene, node: NodeFacts) -> Found | None:
@@ -152,7 +236,9 @@ def keystore_differs(scene: Scene, node: NodeFacts) -> Found | None:
 
 def would_not_start(scene: Scene, node: NodeFacts) -> Found | None:
     """What ends the next start and has no row of its own."""
-    own = ("password", "secure setting", "removed setting")
+    own = ["secure setting", "removed setting"]
+    if not isinstance(node.keystore, Unknown):
+        own.append("password")  # else the row protected says so
     reasons = [reason for reason in restart.judge(scene.survey, node).reasons if reason.kind in own]
     if not reasons:
         return None
@@ -187,19 +273,22 @@ def changed(scene: Scene, node: NodeFacts) -> Found | None:
 
 def keys_present(scene: Scene, node: NodeFacts) -> Found | None:
     """Keys that nobody refused, or whose use nobody can tell."""
-    present = _others_than_halves(node, keystore.client_keys(scene.survey, node), "accepted", "unknown")
+    found = _others_than_halves(node, keystore.amiss(scene.survey, node), "accepted", "unknown", "unused")
+    present = [keys for keys in found if not keys.may_wait]
     if not present:
         return None
     names = [name for keys in present for name in keys.settings]
+    uses = {keys.use for keys in present}
+    title = "{nodes}: static keys in the keystore that nothing signs with today"
+    if uses & {"accepted", "unknown"}:
+        title = "{nodes}: static keys in the keystore; they win over the instance role until the day they are rotated"
     return Found(
-        title="{nodes}: static keys in the keystore; they win over the instance role until the day they are rotated"
-        if any(keys.repositories is None or keys.repositories for keys in present)
-        else "{nodes}: static keys in the keystore that nothing signs with today",
+        title=title,
         evidence=(
             f"{node.name}: {members.listed(names)}: {keystore.state(present[0])}",
             _proof(node, present),
         ),
         confidence="certain",
         explains=(("KEY-1", node.name),),
-        remedy=remedy.remove_static_keys(scene.survey, node),
+        remedy=remedy.mend_keys(scene.survey, node),
     )

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from ..facts import CouldNotCheck, NodeFacts, Repository, Survey, Unknown
 from ..judgement import NodeLine, NotApplicable
 from ..rules import keystore, members, path, repository, restart, role, routes, sources
+from ..rules import node as rules
+from . import evidence
 
 KEYS = {
     "refused": "static keys in use, refused by S3",
     "waiting": "static keys on disk, not loaded yet",
     "accepted": "static keys in use, accepted by S3",
     "unknown": "static keys in the keystore, cannot tell whether in use",
+    "unused": "static keys in the keystore that nothing signs with",
 }
 """What a line says of static keys: of the worst use among the clients'."""
 
@@ -28,6 +31,9 @@ def node_lines(survey: Survey) -> tuple[NodeLine, ...]:
 def _text(survey: Survey, node: NodeFacts) -> str:
     if isinstance(node.login, Unknown):
         return f"could not be surveyed: {node.login.reason.removeprefix(f'{node.name}: ')}"
+    unnamed = rules.not_told(node)
+    if unnamed is not None:
+        return f"could not be surveyed: {unnamed.reason}"
     parts = (_part(what, ask, survey, node) for what, ask in PARTS)
     return "; ".join(part for part in parts if part) or "surveyed"
 
@@ -52,7 +58,9 @@ def _keys(survey: Survey, node: NodeFacts) -> str:
     if not found:
         return _outside(survey, node) or _in_memory(survey, node) or "no static keys"
     uses = {keys.use for keys in found}
-    return next(words for use, words in KEYS.items() if use in uses)
+    worst = next(use for use in KEYS if use in uses)
+    words = KEYS[worst] + (evidence.refused_since(survey, node) if worst == "refused" else "")
+    return words if keystore.amiss(survey, node) else f"{words} (declared)"
 
 
 def _in_memory(survey: Survey, node: NodeFacts) -> str | None:
@@ -61,7 +69,9 @@ def _in_memory(survey: Survey, node: NodeFacts) -> str | None:
             return None
     except (CouldNotCheck, NotApplicable):
         return None
-    return "static keys removed from the keystore, still in memory, refused by S3"
+    return (
+        f"static keys removed from the keystore, still in memory, refused by S3{evidence.refused_since(survey, node)}"
+    )
 
 
 def _outside(survey: Survey, node: NodeFacts) -> str:
@@ -74,7 +84,11 @@ def _outside(survey: Survey, node: NodeFacts) -> str:
         return ""  # SRC-1 says so
     if used:
         where = members.listed([sources.WHERE[keys.source or ""] for keys in used])
-        state = "refused by S3" if sources.refusal(survey, node) else "not refused by S3"
+        state = (
+            f"refused by S3{evidence.refused_since(survey, node)}"
+            if sources.refusal(survey, node)
+            else "not refused by S3"
+        )
         return f"static keys in {where} of the process, {state}"
     return "static keys on disk for the next start" if waiting else ""
 
@@ -92,11 +106,13 @@ def _role(survey: Survey, node: NodeFacts) -> str:
 
 def _safe(survey: Survey, node: NodeFacts) -> str:
     try:
-        found = keystore.client_keys(survey, node)
+        found = keystore.amiss(survey, node)
     except CouldNotCheck:
         return ""  # "static keys unknown" has said it
     if not found:
         return _safe_outside(survey, node)
+    if any(keys.intended for keys in found):
+        return ""  # to be replaced
     proven = all(keystore.needed_still(node, keys) is None for keys in found)
     return "safe to remove: " + ("yes" if proven else "no")
 
@@ -139,8 +155,26 @@ def _verify(survey: Survey, node: NodeFacts) -> str:
         raise
 
 
+def _reload(survey: Survey, node: NodeFacts) -> str:
+    """Whether the process forgets the keys it has by a reload; "" where it is not known to have any."""
+    try:
+        sources.on_aws(survey, node)
+        outside = sources.in_use(survey, node)
+        loaded = {keys.use for keys in keystore.client_keys(survey, node)} & {"refused", "accepted"}
+    except (CouldNotCheck, NotApplicable):
+        return ""
+    if outside:
+        return "reload enough: no"
+    return "reload enough: yes" if loaded or _in_memory(survey, node) else ""
+
+
 def _restart(survey: Survey, node: NodeFacts) -> str:
-    return "would survive a restart: no" if restart.judge(survey, node).reasons else ""
+    found = restart.judge(survey, node)
+    if found.reasons:
+        return "would survive a restart: no"
+    if node.process is None or (found.doubt is not None and found.doubt.reason.startswith(NOT_GATHERED)):
+        return ""
+    return "would survive a restart: " + ("not known" if found.doubt or found.changes else "yes")
 
 
 PARTS: tuple[tuple[str, Callable[[Survey, NodeFacts], str]], ...] = (
@@ -148,9 +182,10 @@ PARTS: tuple[tuple[str, Callable[[Survey, NodeFacts], str]], ...] = (
     ("static keys", _keys),
     ("role", _role),
     ("safe to remove", _safe),
+    ("reload", _reload),
+    ("restart", _restart),
     ("routes", _routes),
     ("path to S3", _path),
     ("_verify", _verify),
-    ("restart", _restart),
 )
 """What a line says, in this order, and what to call it where it is unknown."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from ..facts import CouldNotCheck, NodeFacts, Repository, Survey, Unknown, VerifyFailure
 from ..judgement import NotApplicable
 from ..outcomes import Outcome
-from ..rules import members, refusals, repository
+from ..rules import members, refusals, repository, restart
 
 TROUBLE = ("fail", "warning", "could not check", "blocked")
 """Outcomes that ask for an explanation. A waived failure has one already."""
@@ -79,6 +79,9 @@ class Scene:
         silent = outcome is not None and outcome.outcome == "could not check" and "gave no answer" in outcome.reason
         if explained or (silent and "connection" in kinds):
             own.append(("REPO-1", node.name))
+            judged = restart.judge(self.survey, node)
+            if judged.mounted and not (judged.reasons or judged.changes):
+                own.append(("RESTART-1", node.name))
         is_master = not isinstance(node.view, Unknown) and node.view.master_id == node.view.node_id
         if own and (is_master or silent):
             own += [(o.check, o.node) for o in self.outcomes if o.check == "REPO-1" and o.outcome == "could not check"]

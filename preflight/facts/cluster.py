@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from .base import Fact, Unknown
+from .evidence import IlmPolicy, Indicator, MountedIndex, NewestSnapshot, SlmPolicy
 
 
 class View(Fact, frozen=True, kw_only=True):
@@ -38,6 +41,8 @@ class Member(Fact, frozen=True, kw_only=True):
 
     transport, http: publish address "host:port"; http is None where the node offers no HTTP
     clients: its configured S3 clients; a client without any plain setting is not listed
+    jvm: version and vendor; plugins: "NAME VERSION" of its repository plugins (from 8.0 on repository-s3 is a module
+    and comes with the version); None where not asked for
     """
 
     id: str
@@ -47,6 +52,8 @@ class Member(Fact, frozen=True, kw_only=True):
     transport: str
     http: str | None
     clients: tuple[S3Client, ...]
+    jvm: str | None = None
+    plugins: tuple[str, ...] | None = None
 
 
 class Repository(Fact, frozen=True, kw_only=True):
@@ -95,11 +102,23 @@ class Verification(Fact, frozen=True, kw_only=True):
     milliseconds: float
 
 
+NOT_ASKED = Unknown(reason="not gathered: no selected check needs it")
+
+
+class Dependents(Fact, frozen=True, kw_only=True):
+    """Who needs the repositories, as far as this login may see it and this cluster has the module."""
+
+    mounted: tuple[MountedIndex, ...] | Unknown = NOT_ASKED
+    slm: tuple[SlmPolicy, ...] | Unknown = NOT_ASKED
+    ilm: tuple[IlmPolicy, ...] | Unknown = NOT_ASKED
+
+
 class Cluster(Fact, frozen=True, kw_only=True):
     """One cluster, keyed by its uuid; asked through one of its given members.
 
     asked: name of the node it was asked through; verifications: Unknown where not allowed or not wanted (--read-only),
     one entry a repository of type s3 otherwise
+    health: of the two indicators that concern snapshots; newest: of each S3 repository whose `_verify` succeeded
     """
 
     uuid: str
@@ -109,3 +128,6 @@ class Cluster(Fact, frozen=True, kw_only=True):
     members: tuple[Member, ...]
     repositories: tuple[Repository, ...] | Unknown
     verifications: tuple[Verification | Unknown, ...] | Unknown
+    dependents: Dependents = msgspec.field(default_factory=Dependents)
+    health: tuple[Indicator, ...] | Unknown = NOT_ASKED
+    newest: tuple[NewestSnapshot, ...] | Unknown = NOT_ASKED

@@ -49,6 +49,7 @@ class Install(Fact, frozen=True, kw_only=True):
 
     layout: deb | rpm | tar | docker; version from the server jar's name, None where unreadable
     service_user: owner of the process, else of the packaged layout
+    java_home: where the process's JVM is; None where that is the one that comes with Elasticsearch, or unknown
     source: probe section `install`
     """
 
@@ -57,6 +58,7 @@ class Install(Fact, frozen=True, kw_only=True):
     path_conf: str
     version: str | None
     service_user: str | None
+    java_home: str | None = None
 
 
 class Process(Fact, frozen=True, kw_only=True):
@@ -67,6 +69,8 @@ class Process(Fact, frozen=True, kw_only=True):
     credentials, region, proxies or metadata depend on. Names only, except region: AWS_REGION's and -Daws.region's value
     listeners: "address:port" it listens on; empty where /proc/net is another namespace's
     own_network_namespace: it does not share the probe's network namespace; None where that could not be read
+    unit: the systemd unit it runs in ("elasticsearch.service"), None where none is seen
+    others: how many more Elasticsearch processes run on this host
     """
 
     pid: int
@@ -78,6 +82,19 @@ class Process(Fact, frozen=True, kw_only=True):
     region_property: str | None
     listeners: tuple[str, ...]
     own_network_namespace: bool | None
+    unit: str | None = None
+    others: int = 0
+
+
+class AccessKey(Fact, frozen=True, kw_only=True):
+    """What may be told of one access key id.
+
+    prefix: AKIA (long-lived) or ASIA (temporary), None for an id that begins otherwise
+    fingerprint: HMAC-SHA-256 of the id under a key drawn for the run, in hex, its first 128 bits: equal where ids are
+    """
+
+    prefix: Literal["AKIA", "ASIA"] | None
+    fingerprint: str
 
 
 class Keystore(Fact, frozen=True, kw_only=True):
@@ -87,6 +104,9 @@ class Keystore(Fact, frozen=True, kw_only=True):
     read_by: "file" (the JVM-less reader) or "elasticsearch-keystore"
     readable_by_service, creatable_by_service: what owners, groups and modes allow the user that Elasticsearch runs as:
     to read it, and to write the folder it is in, every folder on the way included; None where they do not decide it
+    access_keys: s3.client.NAME.access_key -> what may be told of it; None where the tool read the file, which gives
+    names alone. Nothing is ever told of a secret key or a session token
+    protected: it has a password, and that was given
     An absent file is exists=False with empty settings; a file that cannot be read is Unknown, never empty.
     """
 
@@ -101,6 +121,8 @@ class Keystore(Fact, frozen=True, kw_only=True):
     read_by: Literal["file", "elasticsearch-keystore"] | None
     readable_by_service: bool | None = None
     creatable_by_service: bool | None = None
+    access_keys: dict[str, AccessKey] | None = None
+    protected: bool = False
 
 
 class Config(Fact, frozen=True, kw_only=True):
@@ -138,8 +160,8 @@ class Sources(Fact, frozen=True, kw_only=True):
     """What the files that feed Elasticsearch's start say of credentials and region. source: probe section `sources`.
 
     files: those that were read, in the order they are; modified: when each of them was last changed
-    found: lines with AWS_* variables, -Daws.*, -Dcom.amazonaws.* and -Des.allow_insecure_settings=true.
-    elasticsearch.yml is in Config
+    found: lines with AWS_* variables, -Daws.*, -Dcom.amazonaws.*, -Des.allow_insecure_settings=true and
+    ES_KEYSTORE_PASSPHRASE_FILE. elasticsearch.yml is in Config
     """
 
     files: tuple[str, ...]
@@ -159,11 +181,15 @@ class RoleCredentials(Fact, frozen=True, kw_only=True):
 
 
 class Imds(Fact, frozen=True, kw_only=True):
-    """The instance metadata service, asked with IMDSv2 and no proxy. source: probe section `imds`.
+    """The instance metadata service, asked without a proxy. source: probe section `imds`.
 
     outcome: answered | refused | timeout | no-route: how the token request ended; milliseconds until then
     token_status: HTTP status of PUT /latest/api/token; role_status: of GET .../iam/security-credentials/
-    role: None where role_status is not 200
+    tokenless_status: of the same without a token (IMDSv1), asked where no token was given or this Elasticsearch has
+    none; None where not asked or not answered
+    role: None where role_status is not 200; slowest: milliseconds of the request that took longest
+    asked_as: whose connections they were; as_service: that is the user Elasticsearch runs as, None where none runs
+    own_outcome: how the token request ended as the probe's own user, asked where it did not end well as the other
     """
 
     outcome: Literal["answered", "refused", "timeout", "no-route"]
@@ -175,6 +201,42 @@ class Imds(Fact, frozen=True, kw_only=True):
     role_status: int | None = None
     role: str | None = None
     credentials: RoleCredentials | None = None
+    tokenless_status: int | None = None
+    slowest: float | None = None
+    asked_as: str | None = None
+    as_service: bool | None = None
+    own_outcome: Literal["answered", "refused", "timeout", "no-route"] | None = None
+
+
+class Container(Fact, frozen=True, kw_only=True):
+    """The endpoint for credentials that the process's environment names. source: probe section `container`.
+
+    variable: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI; host: "host:port", its path is a secret
+    outcome: answered | refused | timeout | no-route | dns | tls; status: HTTP status; credentials: on an answer
+    """
+
+    variable: str
+    host: str
+    outcome: Literal["answered", "refused", "timeout", "no-route", "dns", "tls"]
+    milliseconds: float
+    status: int | None
+    credentials: RoleCredentials | None = None
+
+
+class Identity(Fact, frozen=True, kw_only=True):
+    """Who the node is to AWS: sts:GetCallerIdentity, signed with the role's credentials through the region's endpoint.
+
+    account: id; arn: arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION. source: probe question `paths`
+    """
+
+    account: str
+    arn: str
+
+    @property
+    def role_arn(self) -> str:
+        """arn:aws:iam::ACCOUNT:role/ROLE, a path in front of the role's name left out; `arn` where it is no role's."""
+        head, _, rest = self.arn.partition(":assumed-role/")
+        return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}" if rest else self.arn
 
 
 class Address(Fact, frozen=True, kw_only=True):
@@ -267,6 +329,25 @@ class SignedList(Fact, frozen=True, kw_only=True):
     message: str | None
 
 
+class LeftoverFolder(Fact, frozen=True, kw_only=True):
+    """Objects under one `tests-...` folder of a base path. folder: without its last "/".
+
+    youngest: age of the youngest in seconds by S3's clock; known: all are named as _verify or --try-role names them
+    """
+
+    folder: str
+    objects: int
+    youngest: float
+    known: bool
+
+
+class Leftovers(Fact, frozen=True, kw_only=True):
+    """What begins with `tests-` under a repository's base path: a page of it. more: there are more pages."""
+
+    folders: tuple[LeftoverFolder, ...]
+    more: bool
+
+
 class BucketPath(Fact, frozen=True, kw_only=True):
     """The node's own path to one repository's bucket. source: probe question `bucket`.
 
@@ -274,8 +355,11 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     tls: "ok" or the verification error; head_status and bucket_region: of the unsigned HEAD
     clock_offset: node minus S3's Date header, seconds
     signed_list: Unknown where it was not tried (no role, not AWS, path down: the reason says which); its time is S3's
+    leftovers: None on all nodes but the one that was asked for them
     hosts_lines: lines of /etc/hosts that gave the name its addresses; resolver: what DNS alone gives it, asked only
     where such a line does, None where not asked or without an answer
+    trust_store: the JVM's own, by which tls was decided; None where that is this host's (nothing runs, or the JVM's
+    cannot be read without a password); host_trusts: whether this host's accepts what the JVM's refuses
     """
 
     repository: str
@@ -292,3 +376,6 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     signed_list: SignedList | Unknown
     hosts_lines: tuple[int, ...] = ()
     resolver: tuple[str, ...] | None = None
+    trust_store: str | None = None
+    host_trusts: bool | None = None
+    leftovers: Leftovers | Unknown | None = None

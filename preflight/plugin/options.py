@@ -36,6 +36,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     fail_on_warning: bool = False
     es_url: str | None = None
     es_ca: Path | None = None
+    keystore_password_file: Path | None = None
     aws: bool = False
     aws_profile: str | None = None
     waivers: Path | None = None
@@ -97,6 +98,11 @@ def add(parser: pytest.Parser) -> None:
         help="CA of Elasticsearch's HTTP certificate (default: the one each node's configuration names)",
     )
     option(
+        "--keystore-password-file",
+        metavar="FILE",
+        help="opens keystores that have a password: its first line (default: such a keystore could not be checked)",
+    )
+    option(
         "--aws",
         action="store_true",
         help="ask AWS about security groups, network ACLs and route tables too, read-only, with this machine's "
@@ -143,6 +149,7 @@ def read(config: pytest.Config) -> Choices:
         fail_on_warning=option.fail_on == "warning",
         es_url=_url(option.es_url),
         es_ca=_file(option.es_ca, "--es-ca"),
+        keystore_password_file=_file(option.keystore_password_file, "--keystore-password-file"),
         aws=option.aws or option.aws_profile is not None,
         aws_profile=option.aws_profile,
         waivers=_file(option.waivers, "--waivers"),
@@ -187,7 +194,7 @@ def _refuse_unsupported(config: pytest.Config) -> None:
 
 GATHERING = (
     "hosts", "inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user",
-    "insecure_host_keys", "read_only", "es_url", "es_ca", "aws", "aws_profile",
+    "insecure_host_keys", "read_only", "es_url", "es_ca", "keystore_password_file", "aws", "aws_profile",
 )  # fmt: skip
 """Options that say how to ask nodes; --facts asks none."""
 

@@ -98,6 +98,7 @@ def gather(run: Run, wanted: frozenset[str]) -> None:
             read_only=choices.read_only,
             es_url=choices.es_url,
             es_ca=choices.es_ca,
+            keystore_password_file=choices.keystore_password_file,
             aws=choices.aws,
             aws_profile=choices.aws_profile,
         )

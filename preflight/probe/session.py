@@ -42,13 +42,20 @@ class Session:
     """
 
     def __init__(
-        self, connection: Connection, *, sudo: bool = False, sudo_user: str | None = None, start_timeout: float = 30.0
+        self,
+        connection: Connection,
+        *,
+        sudo: bool = False,
+        sudo_user: str | None = None,
+        es_port: int | None = None,
+        start_timeout: float = 30.0,
     ) -> None:
         """Start the program and hear its hello.
 
+        es_port: one that the Elasticsearch in question listens on, None for the host's only one
         start_timeout: seconds. Raises ProbeFailed, ConnectionFailed and its kinds.
         """
-        self._sudo, self._sudo_user = sudo, sudo_user
+        self._sudo, self._sudo_user, self._es_port = sudo, sudo_user, es_port
         self._numbers = itertools.count(1)
         self._waiting: dict[int, queue.SimpleQueue[dict[str, Any] | Exception]] = {}
         self._lock, self._sending = threading.Lock(), threading.Lock()
@@ -120,7 +127,7 @@ class Session:
         ends = time.monotonic() + timeout
         self._marker = f"es-preflight-{secrets.token_hex(8)}".encode()
         text = program()
-        hello = msgspec.json.encode({"marker": self._marker.decode(), "lifetime": LIFETIME})
+        hello = msgspec.json.encode({"marker": self._marker.decode(), "lifetime": LIFETIME, "es_port": self._es_port})
         try:
             self._stream.send(b"%d\n%b%b\n" % (len(text), text, hello))
         except ConnectionLost:

@@ -8,7 +8,7 @@ import time
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from ..facts import Config, Imds, Install, NodeFacts, Survey, View
+from ..facts import Config, Imds, Install, NodeFacts, Process, Survey, View
 from ..judgement import Command
 from ..rules import region
 
@@ -63,15 +63,31 @@ def _authority(node: NodeFacts) -> str | None:
 
 def restart(node: NodeFacts) -> str:
     """How Elasticsearch is restarted on this node."""
+    unit = unit_of(node)
+    if unit is not None:
+        return f"sudo systemctl restart {shlex.quote(unit)}"
+    if isinstance(node.install, Install) and node.install.layout == "docker":
+        return "docker restart of its container"
+    process = node.process
+    if isinstance(process, Process) and process.others:
+        return (
+            f"stop process {process.pid} and start it as it was started (other Elasticsearch processes run beside it)"
+        )
+    return "stop and start Elasticsearch as it was started"
+
+
+def unit_of(node: NodeFacts) -> str | None:
+    """The systemd unit that starts this node; None where there is none, or where it may be another process's."""
+    if isinstance(node.process, Process) and (node.process.unit or node.process.others):
+        return node.process.unit.removesuffix(".service") if node.process.unit else None
     if isinstance(node.install, Install) and node.install.layout in ("tar", "docker"):
-        how = {"tar": "stop and start Elasticsearch as it was started", "docker": "docker restart of its container"}
-        return how[node.install.layout]
-    return "sudo systemctl restart elasticsearch"
+        return None
+    return "elasticsearch"
 
 
 def restarting(node: NodeFacts) -> tuple[tuple[Command, ...], tuple[str, ...]]:
     """The restart as a command where there is one to type, else as advice."""
-    if isinstance(node.install, Install) and node.install.layout in ("tar", "docker"):
+    if unit_of(node) is None:
         return (), (f"then restart this node: {restart(node)}",)
     return (Command(where=node.name, text=restart(node)),), ()
 

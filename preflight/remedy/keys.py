@@ -15,13 +15,22 @@ from .asking import ask, refused_certificate, restart_does_too, restarting, stam
 from .refusal import not_yet, role_not_proven
 from .region import drop_removed_settings
 
+ASKS = "the tool asks for each value; the keystore gives none back, so it must come from where the keys are kept"
+
+DECLARE = (
+    "a client that is meant to sign with keys of its own is declared in the inventory "
+    "(preflight_static_key_clients: [{client}]); S3 refusing them is then still a failure"
+)
+"""What settles the question where the keys work and are wanted."""
+
 
 def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
     """Take the static keys of every client that goes to AWS out of this node's keystore.
 
-    The commands are the fix only where S3 accepted this node's role for every repository that uses the clients.
+    The commands are the fix only where S3 accepted this node's role for every repository that uses the clients. Keys
+    of a declared client are never removed.
     """
-    found = keystore.client_keys(survey, node)
+    found = tuple(keys for keys in keystore.amiss(survey, node) if not keys.intended)
     shared = next((keys for keys in found if keys.elsewhere), None)
     if shared is not None:
         return Remedy(
@@ -44,12 +53,16 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         "once _verify passes, delete the copy, which holds the keys: "
         f"{as_root(node)}rm {shlex.quote(backup(survey, node))}",
     ]
+    harmless = [keys.client for keys in found if keys.use in keystore.HARMLESS]
+    if harmless:
+        advice.append(DECLARE.format(client=", ".join(harmless)))
     if not repositories:
         advice = [
             "nothing has to be reloaded: nothing on this node signs with them",
             advice[0],
             f"once that is settled, delete the copy, which holds the keys: {as_root(node)}rm "
             + shlex.quote(backup(survey, node)),
+            *advice[3:],
         ]
     elif isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
         reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
@@ -57,6 +70,8 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         commands.extend(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories)
         advice[:0] = (
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
+            *((steps.with_password(node),) if steps.has_password(node) else ()),
+            *steps.spares(survey, node, settings),
             *refused_certificate(node),
         )
     else:
@@ -83,9 +98,12 @@ def _steps(
     owned = f"{as_root(node)}stat -c '%a %U:%G' {path} {copy} | sort -u | awk '{{ print }} END {{ exit NR != 1 }}'"
     loaded: tuple[Step, ...] = ()
     if signs and steps.can_ask(survey, node):
-        loaded = (steps.reload(survey, node),)
+        loaded = (steps.reload(survey, node, settings),)
     elif signs:
         loaded = (steps.restart_one(survey, node, "this run had no login for Elasticsearch, so a reload has none"),)
+    # Keys that were not seen in use must not be put in use by the way back.
+    used = any(keys.use in ("refused", "accepted") for keys in found)
+    again = [command for step in loaded for command in step.commands] if used else []
     undo = Command(where=node.name, text=f"{as_root(node)}cp -p {copy} {path}")
     return (
         Step(
@@ -101,6 +119,7 @@ def _steps(
             commands=(tool(node, "remove", settings), Command(where=node.name, text=owned)),
             notes=(
                 "in one call: with half a pair left a reload is refused and the next start ends",
+                *(("the tool asks for the keystore's password",) if steps.has_password(node) else ()),
                 "the second command compares owner and mode with the copy's, and one line is right. After two, give "
                 "them back (chown and chmod with --reference=COPY), or the next start cannot read the keystore",
             ),
@@ -111,8 +130,12 @@ def _steps(
         Step(
             phase="undo",
             title="Only where something went wrong: put the copy back",
-            commands=(undo, *(command for step in loaded for command in step.commands)),
-            notes=("that puts the old keys in use again",) if loaded else (),
+            commands=(undo, *again),
+            notes=(
+                "that puts the old keys in use again"
+                if again
+                else "the process goes on as it is; a reload or restart would then put the keys in use",
+            ),
         ),
         Step(
             phase="cleanup",
@@ -140,11 +163,26 @@ def tool(node: NodeFacts, verb: str, arguments: Sequence[str] = ()) -> Command:
     home = install.home if install else "/usr/share/elasticsearch"
     conf = install.path_conf if install else str(PurePosixPath(keystore_path(node)).parent)
     words = " ".join(shlex.quote(word) for word in (f"{home}/bin/elasticsearch-keystore", verb, *arguments))
-    return Command(where=node.name, text=f"{as_root(node)}ES_PATH_CONF={shlex.quote(conf)} {words}")
+    # Only the packages' scripts read a file that says where Java is; sudo leaves the variables behind.
+    java = install.java_home if install and install.layout == "tar" else None
+    variables = f"ES_PATH_CONF={shlex.quote(conf)}" + (f" ES_JAVA_HOME={shlex.quote(java)}" if java else "")
+    env = "env " if _container(node) else ""
+    return Command(where=node.name, text=f"{as_root(node)}{env}{variables} {words}")
+
+
+def _container(node: NodeFacts) -> str | None:
+    contained = isinstance(node.install, Install) and node.install.layout == "docker"
+    return steps.container_of(node) if contained else None
 
 
 def as_root(node: NodeFacts) -> str:
-    """sudo as the keystore's owner: the tool refuses to save a file whose owner would change (exit 78)."""
+    """sudo as the keystore's owner: the tool refuses to save a file whose owner would change (exit 78).
+
+    In a container its own user is that, and a name of the host's would be another's there.
+    """
+    inside = _container(node)
+    if inside:
+        return f"sudo docker exec {inside} "
     owner = node.keystore.owner if isinstance(node.keystore, Keystore) else None
     return "sudo " if owner in (None, "root") else f"sudo -u {shlex.quote(owner)} "
 
@@ -160,12 +198,15 @@ def backup(survey: Survey, node: NodeFacts) -> str:
 
 
 def container(node: NodeFacts) -> tuple[str, ...]:
-    """How to type the node's commands where Elasticsearch runs in a container."""
-    if isinstance(node.install, Install) and node.install.layout == "docker":
-        return (
-            "Elasticsearch runs in a container here: type the node's commands inside it (docker exec), without sudo",
-        )
-    return ()
+    """What differs where Elasticsearch runs in a container."""
+    if not isinstance(node.install, Install) or node.install.layout != "docker":
+        return ()
+    said = (
+        "a keystore that is mounted as a file of its own, or made from a secret at each start (ECK), is changed there"
+    )
+    if _container(node) is None:
+        return ("type the node's commands inside its container (docker exec), without sudo", said)
+    return (f"the commands enter its container by docker exec; {said}",)
 
 
 def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
@@ -196,6 +237,8 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
         ),
         advice=(
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
+            *((steps.with_password(node),) if steps.has_password(node) else ()),
+            *steps.spares(survey, node),
             *refused_certificate(node),
             "registering the repository again does not: the process reads its keystore at start and reload only",
         ),

@@ -9,9 +9,7 @@ from ..facts import CouldNotCheck, Install, Keystore, NodeFacts, Survey, known
 from ..judgement import Command, NotApplicable, Remedy
 from ..rules import keystore, keystores, members, role
 from .asking import AFTERWARDS
-from .keys import as_root, backup, container, keystore_path, remove_static_keys, set_aside, tool
-
-ASKS = "the tool asks for each value; the keystore gives none back, so it must come from where the keys are kept"
+from .keys import ASKS, as_root, backup, container, keystore_path, remove_static_keys, set_aside, tool
 
 
 def complete_pair(survey: Survey, node: NodeFacts) -> Remedy:
@@ -35,6 +33,8 @@ def _needed(survey: Survey, node: NodeFacts, halves: tuple[keystores.Half, ...])
     except CouldNotCheck as error:
         return f"where the client goes is not known: {error.reason}"
     for half in halves:
+        if members.intended(node, half.client):
+            return f"client {half.client} is declared to sign with static keys"
         if half.client not in to_aws:
             return f"client {half.client} does not go to AWS and needs keys of its own"
     for keys in to_aws.values():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 
 from ..facts import Config, CouldNotCheck, NodeFacts, Repository, Survey
-from ..judgement import Command, Remedy
+from ..judgement import Command, Remedy, Step
 from ..rules import region
+from . import steps
 from .asking import AFTERWARDS, CONTROLLER, restarting, stamp, waits
 
 
@@ -51,6 +52,7 @@ def set_region(survey: Survey, node: NodeFacts) -> Remedy:
         command = Command(where=node.name, text=_setting(node, f"s3.client.{repository.client}.region", wanted))
         if command not in commands:
             commands.append(command)
+    edits = tuple(commands)
     if commands:
         typed, told = restarting(node)
         commands += typed
@@ -60,7 +62,44 @@ def set_region(survey: Survey, node: NodeFacts) -> Remedy:
         )
     if any(command.text.startswith("sudo sed") for command in commands):
         advice.append("a setting written as nested keys (s3: client: …) stays as it is: that one is for an editor")
-    return Remedy(commands=tuple(commands), advice=(*advice, AFTERWARDS))
+    return Remedy(
+        commands=tuple(commands), advice=(*advice, AFTERWARDS), steps=_steps(survey, node, edits) if edits else ()
+    )
+
+
+def _steps(survey: Survey, node: NodeFacts, edits: tuple[Command, ...]) -> tuple[Step, ...]:
+    file, copy = shlex.quote(_path(node)), shlex.quote(f"{_path(node)}.before-preflight-{stamp(survey)}")
+    again = steps.restart_one(survey, node, "settings in elasticsearch.yml are read at start only")
+    return (
+        Step(
+            phase="prepare",
+            title="Copy elasticsearch.yml aside",
+            commands=(Command(where=node.name, text=f"sudo cp -p -n {file} {copy}"),),
+        ),
+        Step(
+            phase="change",
+            title="Write the bucket's region",
+            commands=edits,
+            notes=("a setting written as nested keys (s3: client: …) stays as it is: that one is for an editor",),
+        ),
+        again,
+        *steps.verify(survey, node, [r.name for r in region.judged(survey, node)]),
+        Step(
+            phase="prevent",
+            title="Change it in what writes elasticsearch.yml",
+            notes=("configuration management, the image, user data: else the next run of it takes it back",),
+        ),
+        Step(
+            phase="undo",
+            title="Only where something went wrong: put the copy back",
+            commands=(Command(where=node.name, text=f"sudo cp -p {copy} {file}"), *again.commands),
+        ),
+        Step(
+            phase="cleanup",
+            title="Last of all, delete the copy",
+            commands=(Command(where=node.name, text=f"sudo rm {copy}"),),
+        ),
+    )
 
 
 def _used(survey: Survey, node: NodeFacts, repository: Repository) -> tuple[str | None, str | None]:

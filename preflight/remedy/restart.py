@@ -21,7 +21,7 @@ def come_back(survey: Survey, node: NodeFacts) -> Remedy:
     """The fix of the first reason, the others named after it; for a mere change, what shows it."""
     found = restart.judge(survey, node)
     if not found.reasons:
-        return _read_changes(node)
+        return _read_changes(node) if found.changes else _mend_first()
     kinds = list(dict.fromkeys(reason.kind for reason in found.reasons))
     first = MENDS[kinds[0]](survey, node)
     if not kinds[1:]:
@@ -37,6 +37,10 @@ def _read_changes(node: NodeFacts) -> Remedy:
         commands=(Command(where=node.name, text=f"sudo ls -l --time-style=full-iso {files}"),),
         advice=("compare it with what configuration management holds, before the maintenance window and not in it",),
     )
+
+
+def _mend_first() -> Remedy:
+    return Remedy(advice=("mend what keeps this node from the repository (REPO-1) before anything restarts it",))
 
 
 def _give_password(survey: Survey, node: NodeFacts) -> Remedy:

@@ -1,4 +1,4 @@
-"""The instance role: attach it, or show what keeps it away."""
+"""The role itself: what it may do, and which of several is meant."""
 
 from __future__ import annotations
 
@@ -6,48 +6,88 @@ import shlex
 
 from ..facts import Imds, NodeFacts, Survey
 from ..judgement import Command, Remedy
-from ..rules import members
-from .asking import AFTERWARDS, CONTROLLER, instance
-from .refusal import prove_role
+from ..rules import members, role, signing
+from .asking import AFTERWARDS, CONTROLLER
+
+BUCKET_ACTIONS = ("s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions")
+OBJECT_ACTIONS = (
+    "s3:GetObject",
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+)
+"""What a repository needs on its bucket and on the objects in it (Elastic's documentation of the S3 repository)."""
+
+FORBIDS = (
+    ("no identity-based policy allows", "the role's own policies lack the action"),
+    ("explicit deny in an identity-based policy", "a policy of the role's own denies it"),
+    ("in a resource-based policy", "the bucket's policy denies it"),
+    ("in a service control policy", "a service control policy of the organization denies it"),
+    ("service control policy allows", "no service control policy of the organization allows it"),
+    ("in a VPC endpoint policy", "the policy of the VPC's S3 endpoint denies it"),
+    ("VPC endpoint policy allows", "the policy of the VPC's S3 endpoint does not allow it"),
+    ("permissions boundary", "the role's permissions boundary does not allow it"),
+)
+"""Part of the reason that AWS may add to its AccessDenied, and its meaning (IAM user guide, access denied errors)."""
 
 
-def give_role(survey: Survey, node: NodeFacts) -> Remedy:
-    """Attach the instance profile that the other nodes have, or say what keeps its credentials away."""
-    imds = node.imds if isinstance(node.imds, Imds) else None
-    if imds is None or imds.outcome != "answered":
-        return Remedy(
-            caution="what keeps the metadata service away is not proven: this shows how far a request gets",
-            commands=prove_role(survey, node),
-            advice=("an instance whose processes sit in containers needs a metadata hop limit of 2",),
-        )
-    where = f" --region {shlex.quote(imds.region)}" if imds.region else ""
-    own = instance(node)
-    if imds.token_status == 403:
-        text = f"aws ec2 modify-instance-metadata-options{where} --instance-id {own} --http-endpoint enabled"
-        return Remedy(commands=(Command(where=CONTROLLER, text=text),), advice=(AFTERWARDS,))
-    if imds.role is not None:
-        text = f"aws iam get-role --role-name {shlex.quote(imds.role)}"
-        return Remedy(
-            caution="why the role's credentials are not current is not proven: does its trust policy name EC2?",
-            commands=(Command(where=CONTROLLER, text=text),),
-        )
-    roles = sorted({n.imds.role for n in members.companions(survey, node) if isinstance(n.imds, Imds) and n.imds.role})
-    listing = Command(
-        where=CONTROLLER, text="aws iam list-instance-profiles --query 'InstanceProfiles[].InstanceProfileName'"
+def allow_role(survey: Survey, node: NodeFacts) -> Remedy:
+    """Show which policy keeps the role from the bucket, and name the actions that a repository needs.
+
+    No policy is written by a printed command: which one forbids it, only AWS's own words prove.
+    """
+    refused = signing.refusals(survey, node)
+    said = " ".join(refusal.answer.message or "" for refusal in refused)
+    why = next((words for part, words in FORBIDS if part in said), None)
+    name = node.imds.role if isinstance(node.imds, Imds) else None
+    commands = []
+    if name:
+        for verb in ("list-role-policies", "list-attached-role-policies"):
+            commands.append(Command(where=CONTROLLER, text=f"aws iam {verb} --role-name {shlex.quote(name)}"))
+    buckets = sorted({refusal.repository.bucket or "" for refusal in refused})
+    commands += [
+        Command(where=CONTROLLER, text=f"aws s3api get-bucket-policy --bucket {shlex.quote(bucket)} --output text")
+        for bucket in buckets
+    ]
+    place = f"arn:{_partition(node)}:s3:::"
+    on_bucket, on_objects = members.listed(list(BUCKET_ACTIONS)), members.listed(list(OBJECT_ACTIONS))
+    advice = [
+        f"{role.named(node)} needs on {members.listed([f'{place}{bucket}' for bucket in buckets])}: {on_bucket}",
+        f"and on {members.listed([f'{place}{bucket}/*' for bucket in buckets])}: {on_objects}",
+        *_others_say(survey, node, refused),
+        "static keys in this node's keystore stay until S3 accepts the role",
+        AFTERWARDS,
+    ]
+    first = (
+        f"AWS says why: {why}; these show where" if why else "which policy forbids it is not proven; these show them"
     )
-    if len(roles) != 1:
-        return Remedy(
-            caution=f"which instance profile {node.name} should have is not known from the other nodes",
-            commands=(listing,),
-        )
-    profile = f"aws iam list-instance-profiles-for-role --role-name {shlex.quote(roles[0])}"
-    profile += " --query 'InstanceProfiles[0].InstanceProfileName' --output text"
-    attach = f"aws ec2 associate-iam-instance-profile{where} --instance-id {own}"
-    attach += f' --iam-instance-profile Name="$({profile})"'
     return Remedy(
-        commands=(Command(where=CONTROLLER, text=attach),),
-        advice=(f"the other nodes have role {roles[0]}; credentials appear in IMDS within seconds", AFTERWARDS),
+        caution=f"do not remove any key of this node: {first}", commands=tuple(commands), advice=tuple(advice)
     )
+
+
+def _partition(node: NodeFacts) -> str:
+    """First part of an ARN in the node's region."""
+    region = (node.imds.region if isinstance(node.imds, Imds) else None) or ""
+    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rpartition("-")[0].rpartition("-")[0], "aws")
+
+
+def _others_say(survey: Survey, node: NodeFacts, refused: tuple[signing.Refusal, ...]) -> list[str]:
+    """What the other nodes that reach the bucket say of the policy to look for: one line a role."""
+    reached = sorted({o for refusal in refused for o in signing.reaching(survey, node, refusal.repository.name)})
+    others: dict[str, list[str]] = {}
+    for name in reached:
+        others.setdefault(role.named(survey.node(name)), []).append(name)
+    return [
+        f"{theirs} of {members.listed(names)} reaches the bucket: "
+        + (
+            "this node's place decides (aws:SourceVpce, aws:SourceIp in the bucket's policy; the S3 endpoint's policy)"
+            if theirs == role.named(node)
+            else "is that the role this node should have?"
+        )
+        for theirs, names in others.items()
+    ]
 
 
 def one_role(survey: Survey, node: NodeFacts) -> Remedy:

@@ -10,7 +10,7 @@ from ..facts import Config, Install, NodeFacts, Process, Source, Sources, Survey
 from ..judgement import Command, Remedy, Step
 from ..rules import members, sources
 from . import steps
-from .asking import AFTERWARDS, ask, restart, stamp, waits
+from .asking import AFTERWARDS, ask, restarting, stamp, waits
 from .refusal import not_yet, role_not_proven
 from .region import drop_removed_settings
 
@@ -60,14 +60,16 @@ def remove_outside_keys(survey: Survey, node: NodeFacts) -> Remedy:
                 "look at the start script, the container's own settings, the unit's ExecStart",
             ),
         )
+    typed, told = restarting(node)
     again = tuple(
         ask(survey, node, f"_snapshot/{quote(r.name, safe='')}/_verify")
         for r in repositories or ()
         if isinstance(node.view, View) and survey.options.elasticsearch_login is not None
     )
     return Remedy(
-        commands=(*edits, Command(where=node.name, text=restart(node)), *again),
+        commands=(*edits, *typed, *again),
         advice=(
+            *told,
             RELOAD_CANNOT,
             "restart one node at a time, the elected master last; green and no snapshot running before each",
             *_after(survey, node, files),
@@ -85,7 +87,7 @@ def _steps(
     repositories = sources.on_aws(survey, node) or ()
     units = any(line.kind == "unit" for keys in used for line in keys.lines)
     back = [
-        Command(where=node.name, text=f"sudo cp -p {shlex.quote(_copy(survey, path))} {shlex.quote(path)}")
+        Command(where=node.name, text=f"{steps.root(node)}cp -p {shlex.quote(_copy(survey, path))} {shlex.quote(path)}")
         for path in files
     ]
     back += [Command(where=node.name, text="sudo systemctl daemon-reload")] if units else []
@@ -111,7 +113,7 @@ def _steps(
         Step(
             phase="cleanup",
             title="Last of all, delete the copies, which hold the keys",
-            commands=(Command(where=node.name, text=f"sudo rm {copies}"),),
+            commands=(Command(where=node.name, text=f"{steps.root(node)}rm {copies}"),),
             notes=("not before a snapshot has succeeded: after this nothing can be undone",),
         ),
     )
@@ -186,8 +188,8 @@ def _from_yml(survey: Survey, node: NodeFacts, names: tuple[str, ...]) -> tuple[
 def _edit(survey: Survey, node: NodeFacts, path: str, script: str) -> list[Command]:
     file, copy = shlex.quote(path), shlex.quote(_copy(survey, path))
     return [
-        Command(where=node.name, text=f"sudo cp -p {file} {copy}"),
-        Command(where=node.name, text=f"sudo sed -i -E {shlex.quote(script)} {file}"),
+        Command(where=node.name, text=f"{steps.root(node)}cp -p {file} {copy}"),
+        Command(where=node.name, text=f"{steps.root(node)}sed -i -E {shlex.quote(script)} {file}"),
     ]
 
 
@@ -220,10 +222,10 @@ def _after(survey: Survey, node: NodeFacts, files: tuple[str, ...]) -> tuple[str
         "also remove them from what put them there (configuration management, image, user data), or they come back"
     ]
     for path in files:
-        found.append(f"to undo: sudo cp -p {shlex.quote(_copy(survey, path))} {shlex.quote(path)}")
+        found.append(f"to undo: {steps.root(node)}cp -p {shlex.quote(_copy(survey, path))} {shlex.quote(path)}")
     if files:
         copies = " ".join(shlex.quote(_copy(survey, path)) for path in files)
-        found.append(f"at the very end, delete what still holds the keys: sudo rm {copies}")
+        found.append(f"at the very end, delete what still holds the keys: {steps.root(node)}rm {copies}")
     if isinstance(node.install, Install) and node.install.layout == "docker":
         found.append(
             "Elasticsearch runs in a container here: a file of its image or volume is changed where it comes from"

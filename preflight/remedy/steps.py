@@ -9,10 +9,11 @@ import shlex
 from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
-from ..facts import CouldNotCheck, Imds, Install, NodeFacts, Process, Repository, Survey, View
+from ..facts import CouldNotCheck, Imds, Install, Keystore, NodeFacts, Process, Repository, Survey, View
 from ..judgement import Command, NotApplicable, Step
 from ..rules import keystore, members
-from .asking import ask, refused_certificate, restart, waits
+from ..rules import restart as rules
+from .asking import ask, refused_certificate, restart, unit_of
 
 GREEN_SECONDS = 300
 """Until a restarted node's shards must be back. A node of many terabytes takes longer: the step is then typed again."""
@@ -51,18 +52,35 @@ def role_proven(node: NodeFacts, repositories: Sequence[Repository]) -> Step:
     )
 
 
-def reload(survey: Survey, node: NodeFacts) -> Step:
-    """Reload one node by its id. HTTP 200 proves nothing: the node must be in the answer, and no reload_exception."""
-    return Step(
-        phase="apply",
-        title="Reload the secure settings of that node alone",
-        commands=(_reloaded(survey, node),),
-        notes=(
-            "HTTP 200 proves nothing: reload_exception in the answer means that the old keys are still in use. "
-            "Stop there: the step that undoes this puts the copy back",
-            f"by its id, never all nodes at once: {_elsewhere(survey, node)}",
-            *refused_certificate(node),
-        ),
+def reload(survey: Survey, node: NodeFacts, besides: Sequence[str] = ()) -> Step:
+    """Reload one node by its id. HTTP 200 proves nothing: the node must be in the answer, and no reload_exception.
+
+    besides: as for `spares`. By hand where the keystore has a password, which no printed command may carry
+    """
+    title = "Reload the secure settings of that node alone"
+    waiting = spares(survey, node, besides)
+    notes = (
+        "HTTP 200 proves nothing: after reload_exception in the answer the old keys are still in use; stop there",
+        *waiting,
+        *(() if waiting else ("by its id, never all nodes at once: that loads whatever waits on another node's disk",)),
+        *refused_certificate(node),
+    )
+    if has_password(node) and isinstance(node.view, View):
+        return Step(phase="apply", title=title, notes=(with_password(node), *notes))
+    return Step(phase="apply", title=title, commands=(_reloaded(survey, node),), notes=notes)
+
+
+def has_password(node: NodeFacts) -> bool:
+    """The node's keystore is known to have one."""
+    return isinstance(node.keystore, Keystore) and node.keystore.protected
+
+
+def with_password(node: NodeFacts) -> str:
+    """How the node is told to reload a keystore with a password. Raises nothing; the id is its own view's."""
+    id = node.view.node_id if isinstance(node.view, View) else "NODE_ID"
+    return (
+        f"send POST _nodes/{id}/reload_secure_settings with the keystore's password in the body, as "
+        "secure_settings_password, from a client that keeps it off the command line: without it the reload is refused"
     )
 
 
@@ -73,19 +91,28 @@ def _reloaded(survey: Survey, node: NodeFacts) -> Command:
     )
 
 
-def _elsewhere(survey: Survey, node: NodeFacts) -> str:
-    """What a reload of every node would do besides."""
-    waiting = []
-    for other in survey.nodes:
+def spares(survey: Survey, node: NodeFacts, besides: Sequence[str] = ()) -> tuple[str, ...]:
+    """What a reload of every node would put in use elsewhere, as a reason to leave the node's id in the path.
+
+    Also what the node's own reload puts in use besides. besides: settings that are gone, or new, by then
+    """
+    waiting: dict[str, list[str]] = {}
+    for one in (node, *members.companions(survey, node)):
         try:
-            found = keystore.client_keys(survey, other)
+            found = keystore.client_keys(survey, one)
         except (CouldNotCheck, NotApplicable):
             continue
-        if other.name != node.name and any(keys.use == "waiting" for keys in found):
-            waiting.append(other.name)
-    if waiting:
-        return f"that would put in use the keys that wait on the disk of {members.listed(waiting)}"
-    return "that would put in use whatever waits on another node's disk"
+        waiting[one.name] = [name for keys in found if keys.may_wait for name in keys.settings]
+    own = [name for name in waiting.pop(node.name, []) if name not in besides]
+    others = [f"{members.listed(names)} on {name}'s disk" for name, names in waiting.items() if names]
+    lines = []
+    if own:
+        lines.append(f"this reload also puts in use what waits on this node's disk: {members.listed(own)}")
+    if others:
+        lines.append(
+            f"keep the node's id in the path: a reload of the whole cluster also puts in use {members.listed(others)}"
+        )
+    return tuple(lines)
 
 
 def verify(survey: Survey, node: NodeFacts, repositories: Sequence[str]) -> tuple[Step, ...]:
@@ -129,8 +156,9 @@ def restart_one(survey: Survey, node: NodeFacts, why: str) -> Step:
         "green and no running snapshot first, and green again before the next node; where the cluster is never green, "
         "or a snapshot runs for hours, that is for you to judge",
     ]
-    refuses = waits(node)
+    refuses = next((r.text for r in rules.judge(survey, node).reasons if r.kind != "waiting outside keys"), None)
     if refuses is not None:
+        # A node that does not come back is worse than one whose snapshots fail.
         return Step(phase="apply", title=RESTART, notes=(f"do not restart {node.name} yet: {refuses}",))
     before = (green(survey, node), no_snapshot(survey, node)) if can_ask(survey, node) else ()
     after = (green(survey, node),) if can_ask(survey, node) else ()
@@ -161,10 +189,11 @@ def no_snapshot(survey: Survey, node: NodeFacts) -> Command:
 
 def restarted(node: NodeFacts) -> Command | None:
     """The restart, done when the node's HTTP port is open again; None where nothing says how it is started."""
-    if isinstance(node.install, Install) and node.install.layout == "tar":
+    contained = isinstance(node.install, Install) and node.install.layout == "docker"
+    if unit_of(node) is None and not contained:
         return None
     text = restart(node)
-    if isinstance(node.install, Install) and node.install.layout == "docker":
+    if contained:
         found = container_of(node)
         if found is None:
             return None
@@ -182,6 +211,12 @@ def container_of(node: NodeFacts) -> str | None:
     if not isinstance(node.process, Process):
         return None
     return f'"$(sudo grep -m1 -oE "[0-9a-f]{{64}}" /proc/{node.process.pid}/cgroup | head -n 1)"'
+
+
+def root(node: NodeFacts) -> str:
+    """What stands before a command that changes a file as root: of the node's, or of its container's."""
+    inside = container_of(node) if isinstance(node.install, Install) and node.install.layout == "docker" else None
+    return f"sudo docker exec -u 0 {inside} " if inside else "sudo "
 
 
 def sources() -> Step:

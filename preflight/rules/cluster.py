@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from ..facts import CouldNotCheck, Member, NodeFacts, Survey, Unknown, View, known
 from ..judgement import Finding, NotApplicable
 from . import members
+
+ALIKE = "the same version, JVM and repository plugins on every member"
 
 MEMBER = "a running member of the one cluster of the given nodes"
 
@@ -74,7 +78,7 @@ def complete(survey: Survey, node: NodeFacts) -> Finding | None:
     missing = [member for member in cluster.members if survey.given(member.id) is None]
     if not missing:
         return None
-    speaker = next((n.name for n in survey.nodes if members.uuid_of(survey, n) == cluster.uuid), node.name)
+    speaker = members.speaker(survey, node)
     if node.name != speaker:
         raise NotApplicable(f"said once for the cluster, by {speaker}")
     unseen = [n.name for n in survey.nodes if isinstance(n.view, Unknown)]
@@ -86,3 +90,47 @@ def complete(survey: Survey, node: NodeFacts) -> Finding | None:
         + members.listed([f"{m.name} ({m.transport})" for m in missing]),
         expected="every member of the cluster among --hosts",
     )
+
+
+def alike(survey: Survey, node: NodeFacts) -> Finding | None:
+    """None where this member runs what most members run; a warning otherwise, on all that differ without a majority.
+
+    JVM and plugins are compared among members of one version, since both come with it; plugins among those that touch
+    snapshots.
+    """
+    members.require_running(node)
+    own = members.member_of(survey, node)
+    everybody = members.cluster_of(survey, node).members
+    if len(everybody) < 2:
+        raise NotApplicable("the cluster has one member")
+    same = tuple(m for m in everybody if m.version == own.version)
+    users = tuple(m for m in same if members.uses_repositories(m))
+    compared: tuple[tuple[str, tuple[Member, ...], Callable[[Member], str | None]], ...] = (
+        ("Elasticsearch", everybody, lambda m: m.version),
+        ("JVM", same, lambda m: m.jvm),
+        ("repository plugins", users, lambda m: None if m.plugins is None else ", ".join(m.plugins) or "none"),
+    )
+    found = [
+        line
+        for what, among, of in compared
+        if own in among and (line := _differs(own, what, {m: of(m) for m in among}))
+    ]
+    if not found:
+        return None
+    return Finding(observed="; ".join(found), expected=ALIKE, warning=True)
+
+
+def _differs(own: Member, what: str, values: Mapping[Member, str | None]) -> str | None:
+    """What this member has and the others have otherwise, where this one is off a strict majority or there is none."""
+    known_values = {member.name: value for member, value in values.items() if value is not None}
+    mine = values[own]
+    if mine is None or len(set(known_values.values())) < 2:
+        return None
+    usual = members.majority(known_values)
+    if usual is not None and known_values[usual] == mine:
+        return None
+    others: dict[str, list[str]] = {}
+    for name, value in known_values.items():
+        if value != mine:
+            others.setdefault(value, []).append(name)
+    return f"{what} {mine}; " + ", ".join(f"{value} on {members.listed(names)}" for value, names in others.items())

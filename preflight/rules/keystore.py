@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from .. import s3
-from ..facts import Config, CouldNotCheck, Keystore, NodeFacts, Process, Repository, Survey, Unknown, known
+from ..facts import Config, CouldNotCheck, Keystore, NodeFacts, Process, Repository, Survey, known
 from ..judgement import Finding, NotApplicable
 from . import members, refusals, repository, role
 
@@ -17,14 +17,22 @@ STATIC = re.compile(r"s3\.client\.([^.]+)\.(?:access_key|secret_key|session_toke
 
 DISCOVERY = re.compile(r"discovery\.ec2\.(?:access_key|secret_key|session_token)")
 
-
 CLOCK = 2.0
 """Seconds by which a process may seem to have started too early: the kernel tells its boot in whole seconds."""
 
 OWN_WRITING = 120.0
 """Seconds after its start within which Elasticsearch may have written the keystore itself (format, missing seed)."""
 
-"""Variables and properties that give AWS SDK v2 a key."""
+Use = Literal["refused", "waiting", "unknown", "accepted", "unused"]
+"""What becomes of a client's keys, the worst first.
+
+refused | accepted: in use now; waiting: on disk and not loaded yet; unused: nothing on this node signs with them
+unknown: nothing tells
+"""
+
+WORST = ("refused", "waiting", "unknown", "accepted", "unused")
+HARMLESS = ("accepted", "unused")
+"""Uses that are worth a look and no more."""
 
 
 class ClientKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +41,10 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True):
     settings: their names; repositories: S3 repositories on AWS that this node signs for with them, None where unknown
     elsewhere: repositories of the client that do not go to AWS and need the same keys
     refusal: S3's sentence where `_verify` shows that S3 refuses this node's key; refused_for: that repository
-    use: refused | accepted: in use now; waiting: on disk and not loaded yet; unknown: nothing tells
+    refused_on: the peer whose `_verify` showed it of the same key, None where this node's did
+    changed: the file changed after the process started, None where that cannot be told
+    idle: why nothing on this node signs with them, None where something may
+    intended: the inventory declares that the client is meant to have static keys
     """
 
     client: str
@@ -42,7 +53,16 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: tuple[str, ...]
     refusal: str | None
     refused_for: str | None
-    use: Literal["refused", "accepted", "waiting", "unknown"]
+    refused_on: str | None
+    use: Use
+    changed: bool | None
+    idle: str | None
+    intended: bool
+
+    @property
+    def may_wait(self) -> bool:
+        """On disk and not loaded yet, or nothing tells whether it is."""
+        return self.use == "waiting" or (self.use == "unknown" and self.changed is True)
 
 
 def client_keys(survey: Survey, node: NodeFacts) -> tuple[ClientKeys, ...]:
@@ -61,6 +81,7 @@ def _judge_client(survey: Survey, node: NodeFacts, client: str, settings: tuple[
     if member is None and not isinstance(node.config, Config):
         known(node.config)
     elsewhere: tuple[str, ...] = ()
+    idle: str | None = None
     try:
         using: tuple[Repository, ...] | None = tuple(
             r for r in members.repositories(survey, node) if r.client == client
@@ -75,10 +96,18 @@ def _judge_client(survey: Survey, node: NodeFacts, client: str, settings: tuple[
         if not using:
             return None
         if member is not None and not members.uses_repositories(member):
-            using, elsewhere = (), ()
+            using, elsewhere, idle = (), (), "this node never reads or writes snapshots"
     elif not s3.endpoint(node, member, Repository(name="", type="s3", bucket="bucket", client=client)).aws:
         return None
+    elif using is not None:
+        idle = "no repository uses the client"
     refusal, refused_for, seen = _seen_by_verify(survey, node, using or ())
+    changed = changed_since_start(node)
+    use: Use = "unused" if idle else _use(seen, changed)
+    refused_on = None
+    if use == "unknown" and changed is False and using:
+        refusal, refused_for, refused_on = _refused_elsewhere(survey, node, client, using)
+        use = "refused" if refusal else use
     return ClientKeys(
         client=client,
         settings=settings,
@@ -86,14 +115,23 @@ def _judge_client(survey: Survey, node: NodeFacts, client: str, settings: tuple[
         elsewhere=elsewhere,
         refusal=refusal,
         refused_for=refused_for,
-        use=_use(seen, changed_since_start(node)),
+        refused_on=refused_on,
+        use=use,
+        changed=changed,
+        idle=idle,
+        intended=members.intended(node, client),
     )
+
+
+def amiss(survey: Survey, node: NodeFacts) -> tuple[ClientKeys, ...]:
+    """Those of client_keys that are a finding: all but declared ones that S3 does not refuse. Raises CouldNotCheck."""
+    return tuple(keys for keys in client_keys(survey, node) if keys.use == "refused" or not keys.intended)
 
 
 Seen = Literal["key refused", "good", "no credentials", "nothing"]
 
 
-def _use(seen: Seen, changed: bool | None) -> Literal["refused", "accepted", "waiting", "unknown"]:
+def _use(seen: Seen, changed: bool | None) -> Use:
     if seen == "key refused":
         return "refused"
     if seen == "good" and changed is not None:
@@ -101,6 +139,33 @@ def _use(seen: Seen, changed: bool | None) -> Literal["refused", "accepted", "wa
     if seen == "no credentials" and changed:
         return "waiting"  # with a key loaded, however wrong, the request would have been signed
     return "unknown"
+
+
+def _refused_elsewhere(
+    survey: Survey, node: NodeFacts, client: str, using: tuple[Repository, ...]
+) -> tuple[str | None, str | None, str | None]:
+    """S3's refusal, its repository and a peer's name, where the peer loaded the same key id and S3 does not know it.
+
+    IAM knows a key id or does not, whoever signs with it: this is what is left to say of nodes that `_verify` never
+    tested because the elected master failed first.
+    """
+    setting = f"s3.client.{client}.access_key"
+    mine = fingerprint(node, setting)
+    for peer in members.companions(survey, node) if mine else ():
+        if fingerprint(peer, setting) != mine or changed_since_start(peer) is not False:
+            continue
+        refusal, refused_for, _ = _seen_by_verify(survey, peer, using)
+        if refusal is not None and refusals.unknown_key(refusal):
+            return refusal, refused_for, peer.name
+    return None, None, None
+
+
+def fingerprint(node: NodeFacts, setting: str) -> str | None:
+    """What stands for the access key id under this setting in the node's keystore; None where it was not seen."""
+    file = node.keystore
+    if not isinstance(file, Keystore) or file.access_keys is None or setting not in file.access_keys:
+        return None
+    return file.access_keys[setting].fingerprint
 
 
 def changed_since_start(node: NodeFacts) -> bool | None:
@@ -126,7 +191,6 @@ def _seen_by_verify(
     for candidate in using:
         try:
             failure = repository.failure_of(survey, node, candidate.name)
-            answer = repository.verification_of(survey, node, candidate.name)
         except CouldNotCheck:
             continue
         if failure is not None:
@@ -135,7 +199,7 @@ def _seen_by_verify(
                 return failure.sentence, candidate.name, "key refused"
             if meaning is not None and meaning.kind == "no credentials":
                 seen = "no credentials"
-        elif not isinstance(node.view, Unknown) and node.view.node_id in answer.verified and seen == "nothing":
+        elif seen == "nothing" and repository.good(survey, node, candidate.name):
             seen = "good"
     return None, None, seen
 
@@ -145,31 +209,50 @@ def only_in_memory(survey: Survey, node: NodeFacts) -> str | None:
 
     Raises CouldNotCheck, NotApplicable.
     """
-    if client_keys(survey, node):
-        return None
+    return _seen_by_verify(survey, node, without_keys(survey, node))[0]
+
+
+def without_keys(survey: Survey, node: NodeFacts) -> tuple[Repository, ...]:
+    """The S3 repositories on AWS whose client has no static key in this node's keystore.
+
+    None where the role's own credentials have expired: that is the key which S3 then refuses. Raises CouldNotCheck,
+    NotApplicable.
+    """
+    if role.expired(survey, node):
+        return ()
+    held = {keys.client for keys in client_keys(survey, node)}
     member = survey.member_of(node)
-    using = tuple(r for r in members.repositories(survey, node) if s3.endpoint(node, member, r).aws)
-    return _seen_by_verify(survey, node, using)[0]
+    every = members.repositories(survey, node)
+    return tuple(r for r in every if r.client not in held and s3.endpoint(node, member, r).aws)
 
 
 def static_s3_keys(survey: Survey, node: NodeFacts) -> Finding | None:
-    """None where no S3 client that goes to AWS has a static key in this node's keystore."""
-    found = client_keys(survey, node)
+    """None where no S3 client that goes to AWS has a static key in this node's keystore, or none but intended ones.
+
+    A warning where S3 accepts them today or nothing signs with them. A key that S3 refuses is a failure, declared or
+    not.
+    """
+    found = sorted(amiss(survey, node), key=lambda keys: WORST.index(keys.use))
     if not found:
         return None
-    settings = [name for keys in found for name in keys.settings]
-    worst = next((keys for keys in found if keys.refusal), found[0])
+    states: dict[str, list[str]] = {}
+    for keys in found:
+        states.setdefault(state(keys), []).extend(keys.settings)
     return Finding(
-        observed=f"{members.listed(settings)} in the keystore; {state(worst)}",
+        observed="; ".join(f"{members.listed(names)} in the keystore; {words}" for words, names in states.items()),
         expected="no static key for a client that goes to AWS: the instance role signs",
         details=tuple(_detail(keys) for keys in found),
+        warning=found[0].use in HARMLESS,
     )
 
 
 def state(keys: ClientKeys) -> str:
     """What is known of the keys' use, in words."""
     if keys.use == "refused":
-        return f"in use now, refused by S3 ({keys.refused_for}): {keys.refusal}"
+        older = " (the file changed after the process started: the key that S3 refuses may be an older one)"
+        if keys.refused_on is not None:
+            return f"in use now, the same key that S3 refuses on {keys.refused_on} ({keys.refused_for}): {keys.refusal}"
+        return f"in use now, refused by S3 ({keys.refused_for}): {keys.refusal}" + (older if keys.changed else "")
     if keys.use == "accepted":
         return "in use now, accepted by S3 today"
     if keys.use == "waiting":
@@ -177,9 +260,11 @@ def state(keys: ClientKeys) -> str:
             "on disk and not loaded yet: the file changed after the process started, and the next restart or reload "
             "puts them in use (unless one has reloaded it since)"
         )
-    if keys.repositories == ():
-        return "cannot tell whether in use: no repository uses the client"
-    return "cannot tell whether in use: _verify on this node does not show it"
+    if keys.idle is not None:
+        return f"not in use: {keys.idle}"
+    return "cannot tell whether in use: _verify on this node does not show it" + (
+        ", and the file changed after the process started" if keys.changed else ""
+    )
 
 
 def needed_still(node: NodeFacts, keys: ClientKeys) -> str | None:
@@ -198,7 +283,8 @@ def _detail(keys: ClientKeys) -> str:
         use = "used by " + members.listed([r.name for r in keys.repositories])
     else:
         use = "nothing on this node signs with it"
-    return f"client {keys.client} ({use}): {members.listed(keys.settings)}; {state(keys)}"
+    declared = ", declared in the inventory" if keys.intended else ""
+    return f"client {keys.client} ({use}{declared}): {members.listed(keys.settings)}; {state(keys)}"
 
 
 def discovery_ec2_keys(node: NodeFacts) -> Finding | None:

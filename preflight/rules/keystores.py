@@ -9,7 +9,7 @@ import msgspec
 from .. import s3
 from ..facts import Config, CouldNotCheck, Install, Keystore, NodeFacts, Process, Repository, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
-from . import members
+from . import keystore, members
 
 SECURE = re.compile(r"s3\.client\.([^.]+)\.(access_key|secret_key|session_token|proxy\.username|proxy\.password)")
 """The secure settings of repository-s3 (S3ClientSettings, since 6.0)."""
@@ -51,15 +51,45 @@ def halves(settings: tuple[str, ...]) -> tuple[Half, ...]:
     return tuple(found)
 
 
-def whole_pairs(node: NodeFacts) -> Finding | None:
-    """None where no client of the keystore has half a pair or a session token alone."""
+def whole_pairs(survey: Survey, node: NodeFacts) -> Finding | None:
+    """None where no client has half a pair, a session token alone, or a temporary key without its token."""
     found = halves(known(node.keystore).settings)
-    if not found:
+    alone = temporary_alone(survey, node)
+    if not found and not alone:
         return None
     return Finding(
-        observed="; ".join(f"{described(half)}: a reload is refused and the next start ends" for half in found),
-        expected="access_key and secret_key of a client together, or neither",
+        observed="; ".join(
+            [f"{described(half)}: a reload is refused and the next start ends" for half in found]
+            + [f"{name} is a temporary key (ASIA) without its session_token: S3 refuses it" for name in alone]
+        ),
+        expected="access_key and secret_key of a client together, or neither; with a temporary key its session_token",
         details=tuple(half.says for half in found),
+    )
+
+
+def temporary_alone(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
+    """The access keys of whole pairs that STS gave (ASIA) and that lack the session token they are valid with alone.
+
+    Of clients that go to AWS: what another service's prefixes mean is its own affair. None where values were not seen
+    or where the client goes is not known. Source: IAM, "Understanding unique ID prefixes"; AWS's answer is the one for
+    an unknown key.
+    """
+    file = known(node.keystore)
+    keys = {name: key for name, key in (file.access_keys or {}).items() if key.prefix == "ASIA"}
+    if not keys:
+        return ()
+    try:
+        to_aws = {found.client: set(found.settings) for found in keystore.client_keys(survey, node)}
+    except CouldNotCheck:
+        return ()
+    broken = {half.client for half in halves(file.settings)}
+    return tuple(
+        name
+        for name in sorted(keys)
+        if (match := SECURE.fullmatch(name)) is not None
+        and match[1] in to_aws
+        and match[1] not in broken
+        and f"s3.client.{match[1]}.session_token" not in to_aws[match[1]]
     )
 
 
@@ -71,7 +101,8 @@ def described(half: Half) -> str:
 def same_clients(survey: Survey, node: NodeFacts) -> Finding | None:
     """None where this node's keystore names the same settings as the others' for the clients that repositories use.
 
-    Keys of a client that goes to AWS are left out: they are KEY-1's on whichever node they are.
+    Keys of a client that goes to AWS are left out unless the inventory declares them: they are KEY-1's on whichever
+    node they are.
     Raises CouldNotCheck; NotApplicable where there is nothing to compare.
     """
     names, repositories = _compared(survey, node)
@@ -114,7 +145,11 @@ def _compared(survey: Survey, node: NodeFacts) -> tuple[dict[str, frozenset[str]
             raise NotApplicable("no other node that was surveyed has a keystore to compare with")
         raise CouldNotCheck(f"no other node's keystore could be read to compare with: see {unread.name}'s")
     clients = {r.client for r in repositories}
-    full = {c for c in clients if any(_goes_elsewhere(survey, n, c, repositories) for n in (node, *others))}
+    full = {
+        c
+        for c in clients
+        if any(_goes_elsewhere(survey, n, c, repositories) or members.intended(n, c) for n in (node, *others))
+    }
     return {name: _names(file, clients, full) for name, file in {node.name: own, **files}.items()}, repositories
 
 

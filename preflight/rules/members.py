@@ -106,6 +106,18 @@ def require_user(member: Member | None) -> None:
         raise NotApplicable(f"this node never reads or writes snapshots (roles: {roles})")
 
 
+def require_running(node: NodeFacts) -> None:
+    """Raises NotApplicable where no Elasticsearch runs: CLUSTER-1 says so, and it is no member of anything."""
+    if node.process is None:
+        raise NotApplicable(f"no Elasticsearch process runs on {node.name} (CLUSTER-1)")
+
+
+def speaker(survey: Survey, node: NodeFacts) -> str:
+    """Name of the first given node of this node's cluster: it says what is said once a cluster."""
+    own = uuid_of(survey, node)
+    return next((n.name for n in survey.nodes if uuid_of(survey, n) == own), node.name)
+
+
 def title(survey: Survey, node_id: str) -> str:
     """What to call the member with this id: as it was given, else by its own name, else the id."""
     given = survey.given(node_id)

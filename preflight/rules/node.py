@@ -15,3 +15,10 @@ def surveyed(node: NodeFacts) -> Finding | None:
         if isinstance(section, Unknown):
             raise CouldNotCheck(section.reason, section.remedy)
     return None
+
+
+def not_told(node: NodeFacts) -> Unknown | None:
+    """Why nothing was asked of a node that was logged in to: which of its host's processes it is was not told."""
+    if isinstance(node.login, Unknown) or not isinstance(node.system, Unknown):
+        return None
+    return node.system if isinstance(node.process, Unknown) and node.process.blocked else None

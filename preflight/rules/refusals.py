@@ -19,16 +19,19 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
 
     key refused: S3 was reached and does not accept the key itself; denied: the key is good, a policy says no
     no credentials: nothing to sign with; connection: S3 was not reached; clock: signed at another time than S3's
+    bucket: there is none of that name; region: it is in another one than was asked
     """
 
     pattern: str
-    kind: Literal["key refused", "denied", "no credentials", "connection", "clock"]
+    kind: Literal["key refused", "denied", "no credentials", "connection", "clock", "bucket", "region"]
     words: str
 
 
+UNKNOWN_KEY = r"access key id you provided does not exist in our records|InvalidAccessKeyId"
+
 MEANINGS = (
     Meaning(
-        pattern=r"access key id you provided does not exist in our records|InvalidAccessKeyId",
+        pattern=UNKNOWN_KEY,
         kind="key refused",
         words="the key id is unknown to AWS: deleted, rotated, or of another partition",
     ),
@@ -53,12 +56,24 @@ MEANINGS = (
         words="the node's clock and S3's are more than 15 minutes apart",
     ),
     Meaning(
+        pattern=r"specified bucket does not exist|NoSuchBucket",
+        kind="bucket",
+        words="S3 has no bucket of that name",
+    ),
+    Meaning(
+        pattern=r"must be addressed using the specified endpoint|PermanentRedirect"
+        r"|authorization header is malformed; the region|AuthorizationHeaderMalformed",
+        kind="region",
+        words="the bucket is in another region than the one the request was made for",
+    ),
+    Meaning(
         pattern=r"\baccess ?denied\b|is not authorized to perform",
         kind="denied",
         words="AWS knows the caller and its policies forbid the request",
     ),
     Meaning(
         pattern=r"unable to (load|find) (aws )?credentials|failed to connect to service endpoint"
+        r"|requested metadata is not found at|http response code: 401 for url: http://169\.254\.169\.254"
         r"|no aws credentials|failed to load credentials",
         kind="no credentials",
         words="no key in the keystore and no role from the metadata service",
@@ -81,3 +96,8 @@ def meaning(text: str) -> Meaning | None:
 def of(failure: VerifyFailure) -> Meaning | None:
     """What one failure of `_verify` means: by its innermost sentence, else by the causes around it."""
     return meaning(failure.sentence) or meaning("\n".join(failure.chain))
+
+
+def unknown_key(text: str) -> bool:
+    """S3 says of the key id itself that it does not know it, whatever it was used for."""
+    return re.search(UNKNOWN_KEY, text, re.IGNORECASE) is not None

@@ -10,9 +10,9 @@ from typing import Literal
 
 import msgspec
 
-from ..facts import CouldNotCheck, NodeFacts, Process, Survey, Unknown, known
+from ..facts import CouldNotCheck, NodeFacts, Process, Sources, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
-from . import keystore, keystores, members, region, sources
+from . import keystore, keystores, members, region, repository, sources
 
 SECURE = re.compile(
     keystores.SECURE.pattern + r"|discovery\.ec2\.(?:access_key|secret_key|session_token|proxy\.(?:username|password))"
@@ -39,10 +39,15 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """What the next start meets. changes: files it reads for the first time; doubt: the first thing not seen."""
+    """What the next start meets.
+
+    changes: files it reads for the first time; mounted: shards that need a repository which fails on this node
+    doubt: the first thing not seen
+    """
 
     reasons: tuple[Reason, ...]
     changes: tuple[str, ...]
+    mounted: tuple[str, ...]
     doubt: CouldNotCheck | None
 
 
@@ -56,15 +61,15 @@ def comes_back(survey: Survey, node: NodeFacts) -> Finding | None:
         return Finding(
             observed="; ".join(reason.text for reason in found.reasons),
             expected="the next start finds what the running process has",
-            details=found.changes,
+            details=(*found.changes, *found.mounted),
         )
     if found.doubt is not None:
         raise found.doubt
-    if not found.changes:
+    if not found.changes and not found.mounted:
         return None
     return Finding(
-        observed="; ".join(found.changes),
-        expected="configuration that has been through a start",
+        observed="; ".join((*found.changes, *found.mounted)),
+        expected="configuration that has been through a start" if found.changes else "repositories that work here",
         warning=True,
     )
 
@@ -83,36 +88,43 @@ def judge(survey: Survey, node: NodeFacts) -> Judgement:
     except CouldNotCheck as doubt:
         changes = ()
         doubts.append(doubt)
-    return Judgement(reasons=tuple(reasons), changes=changes, doubt=doubts[0] if doubts else None)
+    return Judgement(
+        reasons=tuple(reasons), changes=changes, mounted=_mounted(survey, node), doubt=doubts[0] if doubts else None
+    )
 
 
 def _file(survey: Survey, node: NodeFacts) -> list[Reason]:
-    if _is_protected(node):
+    if _is_protected(node) and isinstance(node.keystore, Unknown):
         return []
     problem = keystores.out_of_reach(node)
     return [Reason(kind="file", text=f"{problem} (KEY-5)")] if problem else []
 
 
 def _is_protected(node: NodeFacts) -> bool:
-    return isinstance(node.keystore, Unknown) and PROTECTED in node.keystore.reason
+    if isinstance(node.keystore, Unknown):
+        return PROTECTED in node.keystore.reason
+    return node.keystore.protected
 
 
 def _password(survey: Survey, node: NodeFacts) -> list[Reason]:
     if not _is_protected(node):
         return []
-    install, process = known(node.install), known(node.process)
+    install, process, files = known(node.install), node.process, node.sources
     if install is None or install.layout not in keystores.PACKAGES:
         raise CouldNotCheck(
             "the keystore is password-protected, and how a start here is given its password is not known"
         )
-    if process is None:
-        raise CouldNotCheck(f"the keystore is password-protected; whether a start has {PASSPHRASE_FILE} is not known")
-    if PASSPHRASE_FILE in process.environment:
+    if isinstance(files, Sources) and any(line.name == PASSPHRASE_FILE for line in files.found):
         return []
+    if isinstance(process, Process) and PASSPHRASE_FILE in process.environment:
+        return []
+    known(files)
+    if known(process) is None:
+        raise CouldNotCheck(f"the keystore is password-protected; whether a start has {PASSPHRASE_FILE} is not known")
     return [
         Reason(
             kind="password",
-            text=f"the keystore is password-protected and the process runs without {PASSPHRASE_FILE}: "
+            text=f"the keystore is password-protected, and neither the process nor its unit has {PASSPHRASE_FILE}: "
             "the service's next start waits for a password and ends",
         )
     ]
@@ -146,10 +158,18 @@ def secure_settings(names: tuple[str, ...]) -> list[str]:
 
 def _waiting(survey: Survey, node: NodeFacts) -> list[Reason]:
     try:
-        found = keystore.client_keys(survey, node)
+        found = keystore.amiss(survey, node)
     except CouldNotCheck:
         return []  # KEY-1 says so; keystore and configuration are asked for above
     broken = {half.client for half in keystores.halves(known(node.keystore).settings)}
+    perhaps = [keys for keys in found if keys.may_wait and keys.use == "unknown" and keys.client not in broken]
+    if perhaps and not any(keys.use == "waiting" for keys in found):
+        names = members.listed([name for keys in perhaps for name in keys.settings])
+        raise CouldNotCheck(
+            f"{names} in the keystore, which changed after the process started: whether the next start is the first to "
+            "load them is not known",
+            "_verify on this node tells (REPO-1)",
+        )
     return [
         Reason(
             kind="waiting keys",
@@ -199,3 +219,21 @@ def changed_files(node: NodeFacts) -> tuple[str, ...]:
         return ()
     times = {config.path: config.modified, **disk.modified}
     return tuple(path for path, modified in times.items() if modified > process.started + WRITING)
+
+
+def _mounted(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
+    """Shards of mounted indices on this node whose repository fails here; none where that is not known."""
+    try:
+        found = known(members.cluster_of(survey, node).dependents.mounted)
+        own = known(node.view).node_id
+    except CouldNotCheck:
+        return ()
+    here: dict[str, list[str]] = {}
+    for index in found:
+        if own in index.nodes and repository.fails(survey, node, index.repository):
+            here.setdefault(index.repository, []).append(index.name)
+    return tuple(
+        f"shards of {len(names)} mounted {'index' if len(names) == 1 else 'indices'} are read from {name}, "
+        "which fails on this node: a restart leaves them unassigned"
+        for name, names in here.items()
+    )

@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 
 from preflight import answers
 from preflight.credentials import credentials
+from preflight.rules import refusals
+from preflight.versions import line
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 STALE = "The AWS Access Key Id you provided does not exist in our records."
+NO_ROLE = "The requested metadata is not found at http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 VERSIONS = ("7.17.13", "8.19.3", "9.1.0")
 
 
@@ -77,6 +80,39 @@ def test_the_words_of_sdk_v1_lose_their_request_ids():
         "Error Code: InvalidAccessKeyId; Request ID: X; S3 Extended Request ID: Y; Proxy: null)"
     )
     assert answers.sentence(text) == STALE
+
+
+SDK_V1 = ("7.17.29", "8.18.0")
+"""Their answers come through the SDK that the real module of these versions is on."""
+
+
+@pytest.mark.parametrize("version", SDK_V1)
+@pytest.mark.parametrize(
+    ("file", "sentence", "kind"),
+    [
+        ("b1_verify_stale_nonmaster", STALE, "key refused"),
+        ("c2_verify_stale_master", STALE, "key refused"),
+        ("g2_verify_no_role_nonmaster", NO_ROLE, "no credentials"),
+        ("g3_verify_no_role_master", NO_ROLE, "no credentials"),
+    ],
+)
+def test_what_sdk_v1_really_says_is_read_and_understood(version, file, sentence, kind):
+    status, body = capture(f"s3/{version}/{file}")
+    _, (failure,) = answers.verification(status, body)
+    assert failure.sentence == sentence
+    assert refusals.of(failure).kind == kind
+    assert refusals.meaning(json.dumps(body)).kind == kind
+    # The nodes' names are in the answer of a whole verification alone.
+    _, everybody = capture(f"s3/{version}/a2_verify_ok")
+    assert (failure.node_id in everybody["nodes"]) == ("nonmaster" in file)
+
+
+@pytest.mark.parametrize("version", SDK_V1)
+def test_sdk_v1_prints_the_error_code_as_the_table_of_versions_says(version):
+    assert line(version).errors == "code"
+    assert "Status Code: 403; Error Code: InvalidAccessKeyId;" in json.dumps(
+        capture(f"s3/{version}/b1_verify_stale_nonmaster")
+    )
 
 
 KEYS = st.sampled_from(["error", "reason", "caused_by", "suppressed", "type", "nodes", "x"])

@@ -120,7 +120,7 @@ def test_the_administrator_sees_what_was_set_up(aws):
     profile = iam.get_instance_profile(InstanceProfileName=names.ROLE)["InstanceProfile"]
     assert [role["RoleName"] for role in profile["Roles"]] == [names.ROLE]
     buckets = aws.client("s3", aws.keys("admin_key")).list_buckets()["Buckets"]
-    assert [bucket["Name"] for bucket in buckets] == [names.BUCKET]
+    assert [bucket["Name"] for bucket in buckets] == [names.BUCKET, names.OTHER_BUCKET]
 
 
 def test_a_wrong_secret_is_told_apart_from_an_unknown_key(aws):
@@ -231,6 +231,18 @@ def test_a_bucket_policy_denies_one_address_what_is_signed_and_nothing_else(aws,
 
 
 # The wire
+
+
+def test_a_signature_covers_what_it_names_and_no_less(aws, monkeypatch):
+    """SDK v1 signs its User-Agent, which botocore leaves out."""
+    monkeypatch.setattr("botocore.auth.SIGNED_HEADERS_BLACKLIST", [])
+    request = AWSRequest("GET", f"http://{BUCKET_HOST}/", headers={"User-Agent": "aws-sdk-java/1.12.270"})
+    S3SigV4Auth(Credentials(*aws.role_keys()), "s3", names.REGION).add_auth(request)
+    headers = dict(request.headers.items())
+    assert "user-agent" in headers["Authorization"]
+    assert ask(aws, "GET", BUCKET_HOST, headers=headers)[0] == 200
+    status, _, body = ask(aws, "GET", BUCKET_HOST, headers={**headers, "User-Agent": "another"})
+    assert (status, "SignatureDoesNotMatch" in body) == (403, True)
 
 
 def test_one_connection_carries_many_requests(aws):

@@ -6,6 +6,7 @@ import pytest
 
 from lab import distribution
 from lab.errors import LabError
+from preflight.versions import line
 
 
 @pytest.fixture
@@ -20,10 +21,13 @@ def maven(tmp_path, monkeypatch):
     (sources / "src" / "Some.java").write_text("class Some {}")
 
     def ends(status, output=""):
-        zip_file = sources / "target" / "8.19.21" / "lab-repository-s3-8.19.21.zip"
+        target = sources / "target"
+        made = "".join(
+            f"mkdir -p {target / version}\n: >{target / version}/lab-repository-s3-{version}.zip\n"
+            for version in distribution.KNOWN_VERSIONS
+        )
         (folder / "mvn").write_text(
-            f'#!/bin/sh\necho "$JAVA_HOME $*" >>{calls}\nmkdir -p {zip_file.parent}\n: >{zip_file}\n'
-            f"cat <<'END'\n{output}\nEND\nexit {status}\n"
+            f"#!/bin/sh\necho \"$JAVA_HOME $*\" >>{calls}\n{made}cat <<'END'\n{output}\nEND\nexit {status}\n"
         )
         (folder / "mvn").chmod(0o755)
         return lambda: calls.read_text().splitlines()
@@ -85,7 +89,7 @@ def test_the_plugin_is_built_again_only_when_its_sources_changed(maven, tmp_path
     assert built.name == "lab-repository-s3-8.19.21.zip"
     assert len(calls()) == 1
     assert calls()[0].startswith(f"{tmp_path / 'jdk'} ")
-    assert "-Pes8 -Delasticsearch.version=8.19.21" in calls()[0]
+    assert "-Pes8,sdk2 -Delasticsearch.version=8.19.21" in calls()[0]
     (distribution.PLUGIN_SOURCES / "src" / "Some.java").write_text("class Some { int more; }")
     distribution.s3_plugin_zip("8.19.21", tmp_path / "jdk")
     assert len(calls()) == 2
@@ -101,11 +105,19 @@ def test_a_failed_build_is_not_taken_for_done(maven, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("version", "line"), [("7.17.29", "es7"), ("8.18.0", "es8"), ("8.19.21", "es8"), ("9.5.2", "es9")]
+    ("version", "profile"), [("7.17.29", "es7"), ("8.18.0", "es8"), ("8.19.21", "es8"), ("9.5.2", "es9")]
 )
-def test_every_known_version_has_its_sources(version, line):
-    assert distribution.plugin_line(version) == line
+def test_every_known_version_has_its_sources(version, profile):
+    assert distribution.plugin_line(version) == profile
     assert version in distribution.KNOWN_VERSIONS
+
+
+@pytest.mark.parametrize("version", distribution.KNOWN_VERSIONS)
+def test_the_plugin_is_on_the_sdk_that_the_version_is_on(version, maven, tmp_path):
+    """And that is the suite's own table's word."""
+    calls = maven(0)
+    distribution.s3_plugin_zip(version, tmp_path / "jdk")
+    assert f",sdk{line(version).sdk} -Delasticsearch.version={version} " in calls()[0]
 
 
 @pytest.mark.parametrize("version", ["6.8.23", "8.17.0", "9.1.0", "10.0.0"])

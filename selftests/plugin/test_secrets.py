@@ -176,6 +176,7 @@ def test_masks(text, masked):
         "sudo elasticsearch-keystore remove s3.client.default.access_key s3.client.default.secret_key",
         "set ES_PREFLIGHT_USER and ES_PREFLIGHT_PASSWORD_FILE",
         'curl -H "Authorization: ApiKey $ES_PREFLIGHT_API_KEY" https://es-1:9200/_nodes',
+        """printf 'header = "Authorization: ApiKey %s"\\n' "$ES_PREFLIGHT_API_KEY" | ssh es-2 curl""",
         '"token_status": 200, "credentials": null',
         "IMDSv2 token: refused after 3 ms",
         "secret_key: set in the keystore",

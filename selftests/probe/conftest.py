@@ -56,7 +56,9 @@ def start(monkeypatch):
     """
     opened: list[tuple[SubprocessConnection, list[Session]]] = []
 
-    def begin(python=sys.executable, replace=None, start_timeout=20.0, shell=("/bin/sh", "-c"), **keywords) -> Session:
+    def begin(
+        python=sys.executable, replace=None, start_timeout=20.0, shell=("/bin/sh", "-c"), es_port=None, **keywords
+    ):
         text = program()
         for old, new in (replace or {}).items():
             assert text.count(old.encode()) == 1, f"{old!r} stands {text.count(old.encode())} times in the program"
@@ -66,7 +68,7 @@ def start(monkeypatch):
         connection.rewrite = lambda command: command.replace(" ".join(PYTHONS), python)
         sessions: list[Session] = []
         opened.append((connection, sessions))
-        sessions.append(Session(connection, start_timeout=start_timeout))
+        sessions.append(Session(connection, es_port=es_port, start_timeout=start_timeout))
         sessions[0].connection = connection
         return sessions[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import json
 import os
 import subprocess
@@ -26,21 +27,27 @@ NAMES = ["keystore.seed", "s3.client.default.access_key", "s3.client.default.sec
 ONE_BLOCK = st.binary(min_size=16, max_size=16)
 FORMATS = {"7.17.13": 4, "8.19.3": 7, "9.1.0": 7}
 FORMAT_4 = (DATA / "7.17.13.keystore").read_bytes()
+RUN_KEY = "0f" * 32
+
+
+def names_in(content, password=None):
+    opened = keystore.Opened(content, password)
+    return opened.format, sorted(opened.held)
 
 
 @pytest.mark.parametrize(("version", "format"), FORMATS.items())
 def test_files_of_the_real_tool_give_their_names(version, format):
-    assert keystore.names_in((DATA / f"{version}.keystore").read_bytes()) == (format, NAMES)
+    assert names_in((DATA / f"{version}.keystore").read_bytes()) == (format, NAMES)
 
 
 @pytest.mark.parametrize("format", [3, 4, 5, 6, 7])
 def test_every_known_format_gives_its_names(format):
-    assert keystore.names_in(keystore_file(body_of(NAMES[::-1], format), format)) == (format, NAMES)
+    assert names_in(keystore_file(body_of(NAMES[::-1], format), format)) == (format, NAMES)
 
 
 def test_a_long_keystore_is_read_in_good_time():
     names = ["keystore.seed", *(f"s3.client.c{n}.secret_key" for n in range(200))]
-    assert keystore.names_in(keystore_file(body_of(names, 7), 7)) == (7, sorted(names))
+    assert names_in(keystore_file(body_of(names, 7), 7)) == (7, sorted(names))
 
 
 @given(key=st.sampled_from([16, 32]).flatmap(lambda n: st.binary(min_size=n, max_size=n)), block=ONE_BLOCK)
@@ -61,7 +68,7 @@ def test_one_flipped_bit_is_doubt(bit):
     changed = bytearray(FORMAT_4)
     changed[bit // 8] ^= 1 << bit % 8
     with pytest.raises((keystore.Doubt, Unseen)):
-        keystore.names_in(bytes(changed))
+        names_in(bytes(changed))
 
 
 @settings(max_examples=60, deadline=None)
@@ -70,28 +77,28 @@ def test_one_flipped_bit_under_a_right_checksum_is_never_other_names(bit):
     changed = bytearray(FORMAT_4[:-16])
     changed[bit // 8] ^= 1 << bit % 8
     with contextlib.suppress(keystore.Doubt, Unseen):
-        assert keystore.names_in(closed(bytes(changed))) == (4, NAMES)
+        assert names_in(closed(bytes(changed))) == (4, NAMES)
 
 
 @settings(max_examples=60, deadline=None)
 @given(length=st.integers(0, len(FORMAT_4) - 1), footer=st.booleans())
 def test_a_file_cut_short_is_doubt(length, footer):
     with pytest.raises(keystore.Doubt):
-        keystore.names_in(closed(FORMAT_4[:length]) if footer and length < len(FORMAT_4) - 16 else FORMAT_4[:length])
+        names_in(closed(FORMAT_4[:length]) if footer and length < len(FORMAT_4) - 16 else FORMAT_4[:length])
 
 
 @settings(max_examples=100, deadline=None)
 @given(content=st.binary(max_size=400))
 def test_arbitrary_bytes_are_doubt(content):
     with pytest.raises(keystore.Doubt):
-        keystore.names_in(content)
+        names_in(content)
 
 
 @settings(max_examples=60, deadline=None)
 @given(body=st.binary(max_size=100))
 def test_an_arbitrary_body_that_decrypts_is_doubt(body):
     with pytest.raises(keystore.Doubt):
-        keystore.names_in(keystore_file(body, 4))
+        names_in(keystore_file(body, 4))
 
 
 @pytest.mark.parametrize(
@@ -108,23 +115,72 @@ def test_an_arbitrary_body_that_decrypts_is_doubt(body):
 )
 def test_a_body_that_is_not_right_to_its_last_byte_is_doubt(body, words):
     with pytest.raises(keystore.Doubt, match=words):
-        keystore.names_in(keystore_file(body, 5))
+        names_in(keystore_file(body, 5))
 
 
 def test_the_key_of_another_format_is_doubt_and_no_empty_list():
     with pytest.raises(keystore.Doubt, match="does not decrypt"):
-        keystore.names_in(keystore_file(body_of(NAMES), 7, key_size=16))
+        names_in(keystore_file(body_of(NAMES), 7, key_size=16))
 
 
 @pytest.mark.parametrize("format", [1, 2, 8, 0])
 def test_an_unknown_format_is_doubt(format):
     with pytest.raises(keystore.Doubt, match=f"its format is {format}"):
-        keystore.names_in(keystore_file(body_of(NAMES), format))
+        names_in(keystore_file(body_of(NAMES), format))
 
 
 def test_a_password_is_said_without_any_work():
-    with pytest.raises(Unseen, match="password-protected"):
-        keystore.names_in(keystore_file(body_of(NAMES), 7, protected=1))
+    with pytest.raises(Unseen, match="password-protected, and no password was given") as caught:
+        names_in(keystore_file(body_of(NAMES), 7, protected=1))
+    assert "--keystore-password-file" in caught.value.remedy
+    assert "preflight_keystore_password_file" in caught.value.remedy
+
+
+@pytest.mark.parametrize("format", [3, 4, 5, 6, 7])
+@pytest.mark.parametrize("password", ["secret", "blank s\u00e4f\u20acty "])
+def test_a_password_opens_every_format_and_no_other_does(format, password):
+    content = keystore_file(body_of(NAMES, format), format, protected=1, password=password)
+    assert names_in(content, password) == (format, NAMES)
+    with pytest.raises(Unseen, match="the given password is not its own"):
+        names_in(content, password + "x")
+
+
+def test_a_password_that_none_needs_is_left_aside():
+    assert names_in(FORMAT_4, "for another node") == (4, NAMES)
+
+
+# -- what may be told of an access key ---------------------------------------------------------------------------------
+
+ACCESS, SECRET = NAMES[1:]
+TOKEN = "s3.client.default.session_token"
+
+
+def told(values, key=RUN_KEY, format=7):
+    return keystore.fingerprints(
+        keystore.Opened(keystore_file(body_of(["keystore.seed", *values], format, values), format)).held, key
+    )
+
+
+def test_of_an_access_key_a_fingerprint_and_its_four_letters_are_told_and_of_others_nothing():
+    found = told({ACCESS: "AKIAEXAMPLE1", SECRET: "hidden", TOKEN: "hidden", "s3.client.b.access_key": "minioadmin"})
+    assert found == {
+        ACCESS: {
+            "prefix": "AKIA",
+            "fingerprint": hmac.new(bytes.fromhex(RUN_KEY), b"AKIAEXAMPLE1", "sha256").hexdigest()[:32],
+        },
+        "s3.client.b.access_key": {"prefix": None, "fingerprint": found["s3.client.b.access_key"]["fingerprint"]},
+    }
+
+
+def test_equal_keys_have_equal_fingerprints_in_one_run_and_none_in_another():
+    one, other = told({ACCESS: "ASIAEXAMPLE"}, format=4), told({ACCESS: "ASIAEXAMPLE"}, format=7)
+    assert one == other and one[ACCESS]["prefix"] == "ASIA"
+    assert told({ACCESS: "ASIAEXAMPLE"}, "0e" * 32)[ACCESS]["fingerprint"] != one[ACCESS]["fingerprint"]
+    assert told({ACCESS: "ASIAEXAMPLF"})[ACCESS]["fingerprint"] != one[ACCESS]["fingerprint"]
+
+
+def test_without_a_key_for_the_run_nothing_is_told():
+    assert told({ACCESS: "AKIAEXAMPLE1"}, None) is None
 
 
 # -- the section, in the program, on every Python ----------------------------------------------------------------------
@@ -158,7 +214,24 @@ def test_the_section_on_every_python(facts, packaged, python):
     found = msgspec.convert(answer["keystore"]["value"], records.Keystore)
     assert (found.settings, found.format, found.read_by, found.mode) == (tuple(NAMES), 7, "file", "0660")
     assert found.path == str(file) and found.modified == pytest.approx(file.stat().st_mtime, abs=0.001)
+    assert found.access_keys is None and found.protected is False
     assert CANARY not in json.dumps(answer)
+
+
+def test_the_section_opens_a_protected_file_with_what_the_question_brings(start, packaged, python):
+    folder, replace = packaged
+    file = folder / "conf/elasticsearch.keystore"
+    file.write_bytes(keystore_file(body_of(NAMES), 7, protected=1, password=CANARY + "!"))
+    question = {"ask": "facts", "sections": ["keystore"], "deadline": 20.0, "fingerprint_key": RUN_KEY}
+    session = start(python=python, replace=replace)
+    answer = session.ask({**question, "keystore_password": CANARY + "!"}, 20.0)
+    found = msgspec.convert(answer["sections"]["keystore"]["value"], records.Keystore)
+    assert (found.settings, found.read_by, found.protected) == (tuple(NAMES), "file", True)
+    assert set(found.access_keys) == {ACCESS}
+    assert CANARY not in json.dumps(answer)
+    assert (
+        "is not its own" in session.ask({**question, "keystore_password": "x"}, 20.0)["sections"]["keystore"]["unknown"]
+    )
 
 
 def test_no_file_is_no_keystore_and_no_folder_is_unknown(facts, packaged):

@@ -29,20 +29,22 @@ SLEEP = "print(0,flush=True);import time;time.sleep(60)"
 class Jvm:
     """A process named java with those arguments, its folder linked into a /proc of ours."""
 
-    def __init__(self, proc, arguments, environment, code=LISTEN):
+    def __init__(self, proc, arguments, environment, code=LISTEN, java="java"):
         self.child = subprocess.Popen(
-            ["java", "-c", code, *arguments],
+            [java, "-c", code, *arguments],
             executable=sys.executable,
             env=environment,
             stdout=subprocess.PIPE,
         )
         self.ports = self.child.stdout.readline().split()
-        (proc / str(self.child.pid)).symlink_to(f"/proc/{self.child.pid}")
+        self.link = proc / str(self.child.pid)
+        self.link.symlink_to(f"/proc/{self.child.pid}")
 
     def end(self):
         self.child.send_signal(signal.SIGKILL)
         self.child.wait()
         self.child.stdout.close()
+        self.link.unlink(missing_ok=True)
 
 
 @pytest.fixture
@@ -136,7 +138,18 @@ def test_the_server_of_7_tells_where_its_files_are(facts, node):
         "path_conf": f"{folder}/config",
         "version": "7.17.29",
         "service_user": section.user_name(os.getuid()),
+        "java_home": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("java", "found"), [("/usr/lib/jvm/17/bin/java", "/usr/lib/jvm/17"), ("HOME/jdk/bin/java", None)]
+)
+def test_a_jvm_of_the_hosts_is_told_from_elasticsearchs_own(facts, node, java, found):
+    folder = home(node.folder / "es")
+    options = (f"-Des.path.home={folder}", f"-Des.path.conf={folder}/config", SERVER)
+    node.jvm(*options, java=java.replace("HOME", str(folder)), code=SLEEP)
+    assert facts("install", replace=node.replace)["install"]["value"]["java_home"] == found
 
 
 def test_from_8_on_the_launcher_tells_where_its_files_are(facts, node):
@@ -163,11 +176,71 @@ def test_from_8_on_the_launcher_tells_where_its_files_are(facts, node):
         os.kill(server, signal.SIGKILL)
 
 
-def test_two_servers_are_unknown(facts, node):
+def asked(session, *sections, **more):
+    return session.ask({"ask": "facts", "sections": list(sections), "deadline": 20, **more}, 20)
+
+
+def test_of_two_servers_none_is_the_node(start, node):
+    one, two = (node.jvm(SERVER) for _ in range(2))
+    answer = asked(start(replace=node.replace), "process", "install", "keystore", "config", "imds")
+    assert set(answer) == {"not_told"}
+    said, user = answer["not_told"]["unknown"], section.user_name(os.getuid())
+    assert said.startswith("2 Elasticsearch processes run on this host: ")
+    for jvm in (one, two):
+        ports = " and ".join(str(port) for port in sorted(map(int, jvm.ports)))
+        assert f"{jvm.child.pid} of {user} listens on {ports}" in said
+    assert "preflight_es_port" in answer["not_told"]["remedy"]
+
+
+def test_a_port_says_which_of_two_servers_is_the_node(start, node):
+    folders = [home(node.folder / name) for name in ("one", "two")]
+    jvms = [node.jvm(f"-Des.path.home={folder}", f"-Des.path.conf={folder}/config", SERVER) for folder in folders]
+    for folder, jvm in zip(folders, jvms, strict=True):
+        for port in map(int, jvm.ports):
+            answer = asked(start(replace=node.replace, es_port=port), "process", "install")["sections"]
+            assert (answer["process"]["value"]["pid"], answer["process"]["value"]["others"]) == (jvm.child.pid, 1)
+            assert answer["install"]["value"]["path_conf"] == f"{folder}/config"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become a user who may not see another's sockets")
+def test_two_servers_of_one_user_whose_sockets_may_not_be_seen_are_not_told_apart(start, node):
+    """Whose the open ports are, only their owner and root can tell."""
+    one, _ = (node.jvm(SERVER) for _ in range(2))
+    become = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/bin/sh", "-c")
+    port = int(one.ports[0])
+    session = start(replace=node.replace, es_port=port, shell=become, python="/usr/bin/python3", cwd="/")
+    answer = asked(session, "process")["not_told"]
+    assert answer["unknown"].startswith(f"which Elasticsearch process listens on port {port} may not be seen: ")
+    assert "--sudo" in answer["remedy"]
+
+
+def test_a_server_that_does_not_listen_on_the_port_is_not_the_node(start, node):
+    jvm = node.jvm(SERVER)
+    answer = asked(start(replace=node.replace, es_port=1), "process")
+    assert answer["not_told"]["unknown"].startswith(
+        f"no Elasticsearch process on this host listens on port 1: {jvm.child.pid} of "
+    )
+
+
+def test_a_server_that_was_seen_before_is_known_by_its_number(start, node):
+    """Whatever it listens on by now, and whoever else has come."""
+    first = node.jvm(SERVER, code=SLEEP)
+    session = start(replace=node.replace)
+    assert asked(session, "process")["sections"]["process"]["value"]["others"] == 0
     node.jvm(SERVER, code=SLEEP)
-    node.jvm(SERVER, code=SLEEP)
-    answer = facts("process", "install", "keystore", "config", replace=node.replace)
-    assert all("2 Elasticsearch processes run" in section["unknown"] for section in answer.values())
+    again = asked(session, "process", pid=first.child.pid)["sections"]["process"]["value"]
+    assert (again["pid"], again["others"]) == (first.child.pid, 1)
+    first.end()
+    assert asked(session, "process", pid=first.child.pid)["sections"]["process"] == {"value": None}
+
+
+def test_of_a_named_server_that_does_not_run_nothing_else_is_known(start, node):
+    """The packaged installation may be another node's."""
+    home(node.folder / "packaged")
+    answer = asked(start(replace=node.replace, es_port=9201), "process", "install", "keystore")["sections"]
+    assert answer["process"] == {"value": None}
+    assert "of port 9201 is installed is not known" in answer["install"]["unknown"]
+    assert "unknown" in answer["keystore"]
 
 
 def test_what_only_mentions_the_class_is_no_server(facts, node):

@@ -170,7 +170,10 @@ def default_endpoint(_: Survey) -> Survey:
 
 def before_regions(_: Survey) -> Survey:
     """7.4: there is no region setting yet."""
-    return _region_from_imds(healthy(version="7.4.2"))
+    survey = _region_from_imds(healthy(version="7.4.2"))
+    for found in survey.nodes:
+        survey = surveys.imds_says(survey, found.name, tokenless_status=200)
+    return survey
 
 
 def region_by_environment(survey: Survey) -> Survey:
@@ -204,8 +207,8 @@ def elsewhere(survey: Survey) -> Survey:
         path: BucketPath = replace(
             surveys.bucket("minio"), **there, signed_list=Unknown(reason="minio.example.net is not AWS")
         )
-        keys = ("keystore.seed", "s3.client.minio.access_key", "s3.client.minio.secret_key")
-        survey = with_node(survey, name, keystore=replace(node.keystore, settings=keys), buckets=(*node.buckets, path))
+        keys = ("s3.client.minio.access_key", "s3.client.minio.secret_key")
+        survey = with_node(surveys.with_keys(survey, name, *keys), name, buckets=(*node.buckets, path))
         survey = with_member(survey, name, clients=(S3Client(name="default", region=surveys.REGION), client))
     return survey
 
@@ -213,6 +216,41 @@ def elsewhere(survey: Survey) -> Survey:
 def elsewhere_reloaded(survey: Survey) -> Survey:
     """MinIO's keys came into every keystore while Elasticsearch ran, and each node was told to reload."""
     survey = elsewhere(survey)
+    for number in (1, 2, 3):
+        keystore = survey.node(f"es-{number}").keystore
+        assert not isinstance(keystore, Unknown)
+        survey = with_node(survey, f"es-{number}", keystore=replace(keystore, modified=surveys.STARTED - 3600))
+    return survey
+
+
+def declared_keys(survey: Survey) -> Survey:
+    """A second client of AWS, declared to sign with keys of its own, the same ones on every node."""
+    keys = ("s3.client.archive.access_key", "s3.client.archive.secret_key")
+    cluster = survey.clusters[0]
+    assert not isinstance(cluster.repositories, Unknown)
+    survey = with_cluster(
+        survey,
+        repositories=(*cluster.repositories, Repository(name="archive", type="s3", bucket="other", client="archive")),
+        verifications=(
+            *cluster.verifications,  # type: ignore[misc]
+            surveys.verified("archive", (m.id for m in cluster.members)),
+        ),
+    )
+    for number in (1, 2, 3):
+        name = f"es-{number}"
+        node = survey.node(name)
+        assert not isinstance(node.buckets, Unknown)
+        survey = with_node(
+            surveys.with_keys(survey, name, *keys), name, buckets=(*node.buckets, surveys.bucket("archive"))
+        )
+        clients = tuple(S3Client(name=client, region=surveys.REGION) for client in ("default", "archive"))
+        survey = with_member(survey, name, clients=clients)
+    return surveys.declared(survey, "archive")
+
+
+def declared_keys_reloaded(survey: Survey) -> Survey:
+    """The same, put in while Elasticsearch ran, which was told to reload: no trace of that is left."""
+    survey = declared_keys(survey)
     for number in (1, 2, 3):
         keystore = survey.node(f"es-{number}").keystore
         assert not isinstance(keystore, Unknown)
@@ -359,7 +397,10 @@ def web_identity(survey: Survey) -> Survey:
 
 def container_credentials(survey: Survey) -> Survey:
     """An endpoint that hands out credentials is no static key either."""
-    return _given(survey, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+    survey = _given(survey, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+    for found in survey.nodes:
+        survey = with_node(survey, found.name, container=surveys.container_of())
+    return survey
 
 
 def proxies_and_tuning(survey: Survey) -> Survey:
@@ -408,6 +449,8 @@ SHAPES: dict[str, Callable[[Survey], Survey]] = {
         region_by_environment,
         elsewhere,
         elsewhere_reloaded,
+        declared_keys,
+        declared_keys_reloaded,
         tarball,
         only_elsewhere,
         other_ports,

@@ -14,17 +14,21 @@ from msgspec.structs import replace
 
 from preflight.facts import (
     FORMAT,
+    AccessKey,
     Address,
     BucketPath,
     ChosenPath,
     Cluster,
     Config,
+    Container,
     Dial,
     Imds,
     Install,
     Keystore,
+    Leftovers,
     Login,
     Member,
+    NewestSnapshot,
     NodeFacts,
     Options,
     Process,
@@ -49,8 +53,16 @@ STARTED = 1_763_980_800.0
 
 STALE = "The AWS Access Key Id you provided does not exist in our records."
 NO_CREDENTIALS = "Unable to load credentials from any of the providers in the chain AwsCredentialsProviderChain"
+DENIED = "Access Denied"
+EXPIRED = "The provided token has expired."
 CONNECT_TIMED_OUT = "Unable to execute HTTP request: Connect timed out"
 STATIC_KEYS = ("s3.client.default.access_key", "s3.client.default.secret_key")
+REDIRECT = (
+    "The bucket you are attempting to access must be addressed using the specified endpoint. "
+    "Please send all future requests to this endpoint."
+)
+NO_BUCKET = "The specified bucket does not exist"
+PKIX = "PKIX path building failed: unable to find valid certification path to requested target"
 REGION = "ap-northeast-2"
 BUCKET = f"es-snapshots.s3.{REGION}.amazonaws.com"
 S3_ADDRESS = "198.18.1.10"
@@ -78,6 +90,8 @@ def member(number: int, *, version: str = "8.19.21") -> Member:
         transport=f"{address(number)}:9300",
         http=f"{address(number)}:9200",
         clients=(S3Client(name="default", region=REGION),),
+        jvm="21.0.4 (Eclipse Adoptium)",
+        plugins=() if version.startswith(("8.", "9.")) else (f"repository-s3 {version}",),
     )
 
 
@@ -129,6 +143,7 @@ def bucket(repository: str = "s3_backup") -> BucketPath:
         bucket_region=REGION,
         clock_offset=0.2,
         signed_list=SignedList(status=200, code=None, message=None),
+        leftovers=Leftovers(folders=(), more=False),
     )
 
 
@@ -179,6 +194,7 @@ def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
             read_by="file",
             readable_by_service=True,
             creatable_by_service=False,
+            access_keys={},
         ),
         config=Config(
             path="/etc/elasticsearch/elasticsearch.yml",
@@ -290,6 +306,7 @@ def healthy(count: int = 3, *, version: str = "8.19.21", **options: Any) -> Surv
             Repository(name="s3_backup", type="s3", bucket="es-snapshots", client="default", base_path="prod"),
         ),
         verifications=(verified("s3_backup", (m.id for m in members)),),
+        newest=(NewestSnapshot(repository="s3_backup", snapshot="nightly-1", state="SUCCESS", started=STARTED - 3600),),
     )
     return Survey(
         format=FORMAT,
@@ -340,12 +357,54 @@ def verify_fails(survey: Survey, name: str, sentence: str) -> Survey:
     return with_cluster(survey, verifications=tuple(broken))
 
 
+def with_keys(survey: Survey, name: str, *settings: str, key: str = "old", modified: float | None = None) -> Survey:
+    """The keystore of one node holds these settings besides its seed. key: same text, same access key ids."""
+    file = survey.node(name).keystore
+    assert isinstance(file, Keystore)
+    changes: dict[str, Any] = {} if modified is None else {"modified": modified}
+    keys = {
+        setting: AccessKey(prefix="AKIA", fingerprint=f"{key}{'0' * 32}"[:32])
+        for setting in settings
+        if setting.startswith("s3.client.") and setting.endswith(".access_key")
+    }
+    return with_node(
+        survey, name, keystore=replace(file, settings=("keystore.seed", *settings), access_keys=keys, **changes)
+    )
+
+
+def declared(survey: Survey, *clients: str) -> Survey:
+    """The inventory says that these clients are meant to sign with static keys, on every node."""
+    return replace(survey, nodes=tuple(replace(n, static_key_clients=clients) for n in survey.nodes))
+
+
 def stale_keys(survey: Survey, name: str) -> Survey:
     """Static keys that IAM no longer knows, in the keystore and loaded."""
-    keystore = survey.node(name).keystore
-    assert isinstance(keystore, Keystore)
-    survey = with_node(survey, name, keystore=replace(keystore, settings=("keystore.seed", *STATIC_KEYS)))
+    return verify_fails(with_keys(survey, name, *STATIC_KEYS), name, STALE)
+
+
+def current_key(survey: Survey, name: str) -> Survey:
+    """Static keys that S3 accepts."""
+    return with_keys(survey, name, *STATIC_KEYS, key="new")
+
+
+def half_rotated(survey: Survey, name: str) -> Survey:
+    """A rotation that did not reach this node: it signs with the old key, every other one with the new."""
+    for node in survey.nodes:
+        if isinstance(node.keystore, Keystore):
+            survey = with_keys(survey, node.name, *STATIC_KEYS, key="old" if node.name == name else "new")
     return verify_fails(survey, name, STALE)
+
+
+def reload_would_arm_another(survey: Survey, name: str) -> Survey:
+    """A key only in the memory of this node, and one that waits on its peer's disk."""
+    survey, peer = stale_in_memory(survey, name), _peer(survey, name)
+    return stale_on_disk(survey, peer) if isinstance(survey.node(peer).keystore, Keystore) else survey
+
+
+def keystore_password(survey: Survey, name: str) -> Survey:
+    """A keystore with a password that neither the run nor the service has."""
+    why = "the keystore is password-protected, and no password was given"
+    return with_node(survey, name, keystore=Unknown(reason=why, remedy="--keystore-password-file=FILE"))
 
 
 def stale_in_memory(survey: Survey, name: str) -> Survey:
@@ -358,10 +417,7 @@ def stale_in_memory(survey: Survey, name: str) -> Survey:
 
 def keys_on_disk(survey: Survey, name: str, *settings: str) -> Survey:
     """Settings put into the keystore after the process started, and not loaded."""
-    found = survey.node(name)
-    assert isinstance(found.keystore, Keystore)
-    changed = replace(found.keystore, settings=("keystore.seed", *settings), modified=STARTED - 600)
-    return with_node(survey, name, keystore=changed)
+    return with_keys(survey, name, *settings, modified=STARTED - 600)
 
 
 def stale_on_disk(survey: Survey, name: str) -> Survey:
@@ -433,6 +489,91 @@ def no_instance_role(survey: Survey, name: str) -> Survey:
     return verify_fails(survey, name, NO_CREDENTIALS)
 
 
+def other_role(survey: Survey, name: str, role: str = "es-node-b") -> Survey:
+    """Another role than the other nodes', which may do the same."""
+    found = survey.node(name)
+    assert isinstance(found.imds, Imds)
+    return with_node(survey, name, imds=replace(found.imds, role=role))
+
+
+def imds_says(survey: Survey, name: str, **changes: Any) -> Survey:
+    """The node's metadata service answers otherwise."""
+    found = survey.node(name)
+    assert isinstance(found.imds, Imds)
+    return with_node(survey, name, imds=replace(found.imds, **changes))
+
+
+def untried(survey: Survey, name: str, why: str) -> Survey:
+    """No list was signed, and Elasticsearch has nothing to sign with either."""
+    found = survey.node(name)
+    assert not isinstance(found.buckets, Unknown)
+    unsigned = Unknown(reason=f"not tried: {why}")
+    survey = with_node(survey, name, buckets=tuple(replace(b, signed_list=unsigned) for b in found.buckets))
+    return verify_fails(survey, name, NO_CREDENTIALS)
+
+
+def imds_off(survey: Survey, name: str) -> Survey:
+    """Nobody at the metadata address."""
+    refused = Imds(
+        outcome="refused", milliseconds=0.4, asked_as="elasticsearch", as_service=True, own_outcome="refused"
+    )
+    return untried(with_node(survey, name, imds=refused), name, "IMDS names no role")
+
+
+def imds_refuses_service_user(survey: Survey, name: str) -> Survey:
+    """Nobody for Elasticsearch's user; root is answered."""
+    refused = Imds(
+        outcome="refused", milliseconds=0.4, asked_as="elasticsearch", as_service=True, own_outcome="answered"
+    )
+    return untried(with_node(survey, name, imds=refused), name, "IMDS names no role")
+
+
+def imds_slow(survey: Survey, name: str) -> Survey:
+    """Three seconds an answer."""
+    survey = imds_says(survey, name, milliseconds=3004.0, slowest=3010.2, instance_id=None, region=None)
+    return untried(survey, name, "IMDS answers later than Elasticsearch waits")
+
+
+def expired_role_credentials(survey: Survey, name: str) -> Survey:
+    """IMDS hands out what S3 no longer accepts."""
+    late = RoleCredentials(code="Success", key_prefix="ASIA", expires=STARTED - 600)
+    survey = imds_says(survey, name, credentials=late)
+    refused = SignedList(status=400, code="ExpiredToken", message=EXPIRED)
+    return verify_fails(role_refused(survey, name, refused), name, EXPIRED)
+
+
+def container_of(**changes: Any) -> Container:
+    """An endpoint for container credentials that hands them out."""
+    given: dict[str, Any] = {
+        "variable": "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "host": "127.0.0.1:51679",
+        "outcome": "answered",
+        "milliseconds": 2.0,
+        "status": 200,
+        "credentials": RoleCredentials(code="Success", key_prefix="ASIA", expires=STARTED + 3600),
+    }
+    return Container(**{**given, **changes})
+
+
+def container_credentials(survey: Survey, name: str) -> Survey:
+    """The process's environment names an endpoint where nobody is."""
+    survey = started_with(survey, name, variables=("AWS_CONTAINER_CREDENTIALS_FULL_URI",))
+    return with_node(survey, name, container=container_of(outcome="refused", status=None, credentials=None))
+
+
+def role_refused(survey: Survey, name: str, answer: SignedList) -> Survey:
+    """What S3 answers to every list that this node signs with its role."""
+    found = survey.node(name)
+    assert not isinstance(found.buckets, Unknown)
+    return with_node(survey, name, buckets=tuple(replace(b, signed_list=answer) for b in found.buckets))
+
+
+def role_without_bucket_access(survey: Survey, name: str) -> Survey:
+    """Another role, which S3 denies the bucket."""
+    denied = SignedList(status=403, code="AccessDenied", message="Access Denied")
+    return verify_fails(role_refused(other_role(survey, name, "es-bare"), name, denied), name, DENIED)
+
+
 def port_fails(survey: Survey, source: str, target: str, outcome: str, port: str = "transport") -> Survey:
     """From source, target's port does not open."""
     found = survey.node(source)
@@ -499,6 +640,101 @@ def clock_skew(survey: Survey, name: str, seconds: float = -1200.0) -> Survey:
     found = survey.node(name)
     assert not isinstance(found.buckets, Unknown)
     return with_node(survey, name, buckets=tuple(replace(b, clock_offset=seconds) for b in found.buckets))
+
+
+def change_buckets(survey: Survey, name: str, **changes: Any) -> Survey:
+    """The survey with every bucket changed as this node sees it."""
+    found = survey.node(name)
+    assert not isinstance(found.buckets, Unknown)
+    return with_node(survey, name, buckets=tuple(replace(b, **changes) for b in found.buckets))
+
+
+def _repository(survey: Survey, **changes: Any) -> Survey:
+    repositories = survey.clusters[0].repositories
+    assert not isinstance(repositories, Unknown)
+    return with_cluster(survey, repositories=tuple(replace(r, **changes) for r in repositories))
+
+
+def region_wrong(survey: Survey, name: str) -> Survey:
+    """The repository's own settings name another region: on every node, whichever is named."""
+    survey = _repository(survey, region="us-east-1")
+    for node in survey.nodes:
+        survey = change_buckets(
+            survey, node.name, host="es-snapshots.s3.us-east-1.amazonaws.com", head_status=301, bucket_region=REGION
+        )
+    return verify_fails(survey, _master(survey), REDIRECT)
+
+
+def region_differs(survey: Survey, name: str) -> Survey:
+    """This node's client is set to another region than the bucket's and the others'."""
+    survey = with_member(survey, name, clients=(S3Client(name="default", region="us-east-1"),))
+    host = "es-snapshots.s3.us-east-1.amazonaws.com"
+    return verify_fails(change_buckets(survey, name, host=host, head_status=301), name, REDIRECT)
+
+
+def removed_region_setting(survey: Survey, name: str) -> Survey:
+    """cloud.aws.region in a file that no start has read yet."""
+    return yml_names(survey, name, "cloud.aws.region")
+
+
+def bucket_missing(survey: Survey, name: str) -> Survey:
+    """The repository names a bucket that there is not."""
+    survey = _repository(survey, bucket="es-snapshots-2019")
+    for node in survey.nodes:
+        survey = change_buckets(
+            survey,
+            node.name,
+            host=f"es-snapshots-2019.s3.{REGION}.amazonaws.com",
+            head_status=404,
+            bucket_region=None,
+            signed_list=SignedList(status=404, code="NoSuchBucket", message=NO_BUCKET),
+        )
+    return verify_fails(survey, _master(survey), NO_BUCKET)
+
+
+def bucket_other_region(survey: Survey, name: str) -> Survey:
+    """The repository's bucket lies in another region than every node's client is set to."""
+    survey = _repository(survey, bucket="es-snapshots-virginia")
+    host = f"es-snapshots-virginia.s3.{REGION}.amazonaws.com"
+    for node in survey.nodes:
+        survey = change_buckets(survey, node.name, host=host, head_status=301, bucket_region="us-east-1")
+    return verify_fails(survey, _master(survey), REDIRECT)
+
+
+def bucket_denied(survey: Survey, name: str) -> Survey:
+    """A policy of the bucket denies this node's address what its role may do elsewhere."""
+    words = (
+        "User: arn:aws:sts::123456789012:assumed-role/es-node/i-0a is not authorized to perform: s3:ListBucket on "
+        'resource: "arn:aws:s3:::es-snapshots" with an explicit deny in a resource-based policy'
+    )
+    answer = SignedList(status=403, code="AccessDenied", message=words)
+    return verify_fails(change_buckets(survey, name, signed_list=answer), name, words)
+
+
+def repository_readonly(survey: Survey, name: str) -> Survey:
+    """Registered as read-only: `_verify` reads."""
+    return _repository(survey, readonly=True)
+
+
+def tls_untrusted(survey: Survey, name: str) -> Survey:
+    """The JVM's trust store lacks the authority of S3's certificate; the host's own has it."""
+    refused = "certificate verify failed: unable to get local issuer certificate"
+    survey = change_buckets(
+        survey,
+        name,
+        tls=refused,
+        trust_store="/etc/ssl/certs/java/cacerts",
+        host_trusts=True,
+        head_status=None,
+        bucket_region=None,
+        clock_offset=None,
+        signed_list=Unknown(reason="not tried: no TLS connection to the bucket"),
+    )
+    return verify_fails(survey, name, PKIX)
+
+
+def _master(survey: Survey) -> str:
+    return next(n.name for n in survey.nodes if node_id(n.name) == survey.clusters[0].master_id)
 
 
 def route_own(survey: Survey, name: str, gateway: str = "198.18.0.254") -> Survey:
@@ -625,16 +861,33 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "stale-on-disk": stale_on_disk,
     "keystore-half": keystore_half,
     "lone-session-token": lone_session_token,
+    "keystore-current-key": current_key,
+    "keystore-password": keystore_password,
     "keystore-unreadable": keystore_unreadable,
     "keystore-missing": keystore_missing,
     "region-missing": region_missing,
     "no-instance-role": no_instance_role,
+    "role-without-bucket-access": role_without_bucket_access,
+    "other-role": other_role,
+    "expired-role-credentials": expired_role_credentials,
+    "imds-off": imds_off,
+    "imds-slow": imds_slow,
+    "imds-refuses-service-user": imds_refuses_service_user,
+    "container-credentials": container_credentials,
     "port-refused": port_refused,
     "port-dropped": port_dropped,
     "route-drift": route_own,
     "route-drift-upstream": route_upstream,
     "dns-wrong": dns_wrong,
     "clock-skew": clock_skew,
+    "region-wrong": region_wrong,
+    "region-differs": region_differs,
+    "removed-region-setting": removed_region_setting,
+    "bucket-missing": bucket_missing,
+    "bucket-other-region": bucket_other_region,
+    "bucket-policy-denies-one-node": bucket_denied,
+    "repository-readonly": repository_readonly,
+    "s3-tls-untrusted": tls_untrusted,
     "env-keys": env_keys,
     "jvm-option-keys": jvm_option_keys,
     "default-file-keys": default_file_keys,

@@ -10,7 +10,7 @@ from shapes import SHAPES
 from surveys import healthy, port_fails, stale_keys, with_cluster, with_node
 
 from preflight.diagnosis import diagnose
-from preflight.facts import NodeFacts, Unknown, Verification, VerifyFailure
+from preflight.facts import Log, LogLine, NodeFacts, Unknown, Verification, VerifyFailure
 
 
 def causes(survey, outcomes=None):
@@ -115,12 +115,16 @@ def test_access_denied_is_not_taken_for_a_stale_key():
     assert [cause.id for cause in causes(survey)] == ["finding-repo-1"]
 
 
+VAIN = ("install", "container", "identity")
+"""What no check on a healthy cluster needs by itself."""
+
+
 @pytest.mark.parametrize(
     "section",
     [
         name
         for name, kind in NodeFacts.__annotations__.items()
-        if "Unknown" in kind and name not in ("login", "process")
+        if "Unknown" in kind and name not in ("login", "process", "log")
     ],
 )
 def test_an_unknown_section_makes_no_cause(section):
@@ -130,7 +134,7 @@ def test_an_unknown_section_makes_no_cause(section):
 
     assert "fail" not in {o.outcome for o in outcomes}
     assert causes(survey, outcomes) == ()
-    assert "could not check" in {o.outcome for o in outcomes if o.node == "es-2"} or section == "install"
+    assert "could not check" in {o.outcome for o in outcomes if o.node == "es-2"} or section in VAIN
 
 
 def test_causes_come_in_the_order_to_act():
@@ -158,12 +162,30 @@ def test_a_port_failure_towards_a_dead_host_is_the_hosts():
     survey = port_fails(port_fails(healthy(), "es-1", "es-3", "timeout"), "es-2", "es-3", "timeout")
     why = Unknown(reason="no answer")
     blocked = replace(why, blocked=True)
-    sections = dict.fromkeys((s for s in NodeFacts.__struct_fields__ if s not in ("name", "host", "login")), blocked)
+    sections = dict.fromkeys(
+        (s for s in NodeFacts.__struct_fields__ if s not in ("name", "host", "login", "static_key_clients")), blocked
+    )
     survey = with_node(survey, "es-3", login=why, **sections)
     (cause,) = causes(survey)
 
     assert cause.id == "host-unreachable"
     assert {("PORT-1", "es-1"), ("PORT-1", "es-2")} <= set(cause.explains)
+
+
+def test_a_host_with_two_processes_is_not_called_unreachable():
+    why = Unknown(reason="2 Elasticsearch processes run on this host", remedy="preflight_es_port names one")
+    kept = ("name", "host", "ssh", "login", "system", "static_key_clients")
+    blocked = Unknown(reason="es-3 could not be surveyed (NODE-1)", blocked=True)
+    sections = {s: blocked for s in NodeFacts.__struct_fields__ if s not in kept}
+    survey = with_node(healthy(), "es-3", system=why, **sections)
+    (cause,) = causes(survey)
+
+    assert cause.id == "process-not-told"
+    assert cause.evidence == ("es-3: 2 Elasticsearch processes run on this host",)
+    assert cause.remedy.advice == ("preflight_es_port names one",)
+    assert ("NODE-1", "es-3") in cause.explains
+    line = next(line for line in diagnose(survey, judged(survey)).nodes if line.node == "es-3")
+    assert line.text == "could not be surveyed: 2 Elasticsearch processes run on this host"
 
 
 def test_a_verify_that_never_answered_belongs_to_the_lost_path():
@@ -280,10 +302,12 @@ def lines(survey):
 def test_a_line_for_every_node():
     """The broken one and the healthy ones, in the same words."""
     assert lines(stale_keys(healthy(), "es-2")) == {
-        "es-1": "elected master; no static keys; role proven on this node; routes as the reference; _verify passes",
+        "es-1": "elected master; no static keys; role proven on this node; would survive a restart: yes; "
+        "routes as the reference; _verify passes",
         "es-2": "static keys in use, refused by S3; role proven on this node; safe to remove: yes; "
-        "routes as the reference; _verify fails",
-        "es-3": "no static keys; role proven on this node; routes as the reference; _verify passes",
+        "reload enough: yes; would survive a restart: yes; routes as the reference; _verify fails",
+        "es-3": "no static keys; role proven on this node; would survive a restart: yes; "
+        "routes as the reference; _verify passes",
     }
 
 
@@ -294,10 +318,52 @@ def test_lines_of_other_faults():
     )
     assert lines(surveys.route_own(healthy(), "es-2"))["es-2"] == (
         "no static keys; role not proven: not tried: no TCP connection to the bucket's endpoint; "
-        "routes differ from es-1's; S3 not reached (s3_backup); _verify fails"
+        "would survive a restart: yes; routes differ from es-1's; S3 not reached (s3_backup); _verify fails"
     )
     assert lines(stale_keys(healthy(), "es-1"))["es-3"].endswith("_verify stopped at the elected master")
     assert lines(surveys.elasticsearch_down(healthy(), "es-2"))["es-2"].startswith("Elasticsearch does not run; ")
+
+
+def test_a_line_says_whether_a_reload_is_enough_and_whether_the_node_would_come_back():
+    """What an operator asks before touching it; nothing where there is nothing to forget."""
+    said = {
+        fault.__name__: [part for part in lines(fault(healthy(), "es-2"))["es-2"].split("; ") if ": " in part]
+        for fault in (
+            stale_keys,
+            surveys.stale_in_memory,
+            surveys.env_keys,
+            surveys.stale_on_disk,
+            surveys.keystore_half,
+        )
+    }
+    assert said == {
+        "stale_keys": ["safe to remove: yes", "reload enough: yes", "would survive a restart: yes"],
+        "stale_in_memory": ["reload enough: yes", "would survive a restart: yes"],
+        "env_keys": ["safe to remove: yes", "reload enough: no", "would survive a restart: yes"],
+        "stale_on_disk": ["safe to remove: yes", "would survive a restart: no"],
+        "keystore_half": ["safe to remove: yes", "would survive a restart: no"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("whole", "hours", "said"),
+    [
+        (True, 2, "refused by S3 since 08:40 UTC; "),
+        (False, 2, "refused by S3 since 08:40 UTC or before; "),
+        (True, 26, "refused by S3 since 2025-11-23 08:40 UTC; "),
+    ],
+)
+@pytest.mark.parametrize("fault", [stale_keys, surveys.stale_in_memory, surveys.env_keys])
+def test_a_line_says_since_when_s3_refuses_the_key(fault, whole, hours, said):
+    """By the node's own log, and only its lines about a key."""
+    survey = fault(healthy(), "es-2")
+    since = survey.started - hours * 3600
+    line = LogLine(first=since, last=survey.started, count=9, repository="s3_backup", sentence=surveys.STALE)
+    other = replace(line, first=since - 3600, sentence="connect timed out")
+    survey = with_node(survey, "es-2", log=Log(path="/var/log/x.log", whole=whole, lines=(line, other)))
+
+    assert said in lines(survey)["es-2"]
+    assert "since" not in lines(with_node(survey, "es-2", log=Unknown(reason="may not be read")))["es-2"]
 
 
 def test_notes():

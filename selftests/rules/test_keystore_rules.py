@@ -7,18 +7,10 @@ import surveys
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from surveys import STALE, healthy, with_cluster, with_member, with_node
+from surveys import STALE, healthy, with_cluster, with_keys, with_member, with_node
 
 from preflight.facts import CouldNotCheck, Repository, S3Client, Unknown
 from preflight.rules import keystore
-
-
-def with_keys(survey, name, *settings, modified=None):
-    file = survey.node(name).keystore
-    changes = {"settings": ("keystore.seed", *settings)}
-    if modified is not None:
-        changes["modified"] = modified
-    return with_node(survey, name, keystore=replace(file, **changes))
 
 
 def judge(survey, name="es-2"):
@@ -42,7 +34,7 @@ def test_any_static_key_of_any_client_counts(setting):
     assert finding is not None
     use = "in use now, accepted by S3 today"
     if ".default." not in setting:
-        use = "cannot tell whether in use: no repository uses the client"
+        use = "not in use: no repository uses the client"
     assert finding.observed == f"{setting} in the keystore; {use}"
 
 

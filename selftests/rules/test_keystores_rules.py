@@ -7,7 +7,7 @@ import surveys
 from judged import judged, not_passed
 from msgspec.structs import replace
 from shapes import elsewhere
-from surveys import healthy, with_cluster, with_member, with_node
+from surveys import healthy, with_cluster, with_keys, with_member, with_node
 
 from preflight.diagnosis import diagnose
 from preflight.facts import CouldNotCheck, Repository, Unknown
@@ -15,10 +15,6 @@ from preflight.judgement import NotApplicable
 from preflight.rules import keystores
 
 MINIO = ("s3.client.minio.access_key", "s3.client.minio.secret_key")
-
-
-def with_names(survey, name, *settings):
-    return with_node(survey, name, keystore=replace(survey.node(name).keystore, settings=("keystore.seed", *settings)))
 
 
 # -- KEY-3 -------------------------------------------------------------------------------------------------------------
@@ -36,8 +32,8 @@ def with_names(survey, name, *settings):
 )
 def test_half_a_pair_is_said_in_elasticsearchs_words(parts, says):
     """S3ClientSettings.loadCredentials: the order of its questions, for a client that nobody uses too."""
-    survey = with_names(healthy(), "es-2", *(f"s3.client.x.{part}" for part in parts))
-    finding = keystores.whole_pairs(survey.node("es-2"))
+    survey = with_keys(healthy(), "es-2", *(f"s3.client.x.{part}" for part in parts))
+    finding = keystores.whole_pairs(survey, survey.node("es-2"))
 
     assert finding is not None
     assert finding.details == (says,)
@@ -56,15 +52,15 @@ def test_half_a_pair_is_said_in_elasticsearchs_words(parts, says):
 )
 def test_whole_pairs_and_other_settings_are_quiet(parts):
     """A proxy's user without a password is no pair of keys."""
-    survey = with_names(healthy(), "es-2", *(f"s3.client.x.{part}" for part in parts))
+    survey = with_keys(healthy(), "es-2", *(f"s3.client.x.{part}" for part in parts))
 
-    assert keystores.whole_pairs(survey.node("es-2")) is None
+    assert keystores.whole_pairs(survey, survey.node("es-2")) is None
 
 
 def test_halves_of_two_clients_make_no_pair():
     """Names are matched client by client."""
-    survey = with_names(healthy(), "es-2", "s3.client.a.access_key", "s3.client.b.secret_key")
-    finding = keystores.whole_pairs(survey.node("es-2"))
+    survey = with_keys(healthy(), "es-2", "s3.client.a.access_key", "s3.client.b.secret_key")
+    finding = keystores.whole_pairs(survey, survey.node("es-2"))
 
     assert finding is not None
     assert len(finding.details) == 2
@@ -79,7 +75,7 @@ def same(survey, name):
 
 def test_a_node_without_the_keys_of_another_service_is_off_the_majority():
     """The others are not held against it."""
-    survey = with_names(elsewhere(healthy()), "es-2")
+    survey = with_keys(elsewhere(healthy()), "es-2")
     outcomes = judged(survey)
 
     assert not_passed(outcomes) == {("KEY-4", "es-2"): "fail"}
@@ -94,8 +90,8 @@ def test_a_node_without_the_keys_of_another_service_is_off_the_majority():
 
 def test_without_a_majority_each_pair_is_named():
     """Two nodes that differ: both fail, neither is called right, nothing is removed."""
-    survey = with_names(elsewhere(healthy()), "es-2", MINIO[0], MINIO[1], "s3.client.minio.session_token")
-    survey = with_names(survey, "es-3")
+    survey = with_keys(elsewhere(healthy()), "es-2", MINIO[0], MINIO[1], "s3.client.minio.session_token")
+    survey = with_keys(survey, "es-3")
 
     assert same(survey, "es-1").observed == (
         f"lacks s3.client.minio.session_token of es-2; has {MINIO[0]} and {MINIO[1]}, unlike es-3"
@@ -116,14 +112,14 @@ def test_without_a_majority_each_pair_is_named():
 )
 def test_what_is_key_1s_or_nobodys_is_left_out(settings):
     """Keys of a client that goes to AWS, of a client no repository uses, other plugins' settings."""
-    survey = with_names(healthy(), "es-2", *settings)
+    survey = with_keys(healthy(), "es-2", *settings)
 
     assert [same(survey, name) for name in ("es-1", "es-2", "es-3")] == [None, None, None]
 
 
 def test_a_proxys_password_counts_for_aws_too():
     """It is no key, and the client cannot connect without it."""
-    survey = with_names(healthy(), "es-2", "s3.client.default.proxy.password")
+    survey = with_keys(healthy(), "es-2", "s3.client.default.proxy.password")
 
     assert same(survey, "es-2").observed == "has s3.client.default.proxy.password, unlike es-1 and es-3"
     assert same(survey, "es-1") is None
@@ -135,12 +131,12 @@ def test_a_client_used_for_both_is_key_1s():
     both = Repository(name="r", type="s3", bucket="b", endpoint="https://minio.example.net")
     survey = with_cluster(healthy(), repositories=(*cluster.repositories, both))
 
-    assert same(with_names(survey, "es-2", *surveys.STATIC_KEYS), "es-2") is None
+    assert same(with_keys(survey, "es-2", *surveys.STATIC_KEYS), "es-2") is None
 
 
 def test_a_coordinating_node_needs_no_client():
     """It is neither judged nor counted."""
-    survey = with_member(with_names(elsewhere(healthy()), "es-3"), "es-3", roles=())
+    survey = with_member(with_keys(elsewhere(healthy()), "es-3"), "es-3", roles=())
 
     with pytest.raises(NotApplicable, match="never reads or writes snapshots"):
         same(survey, "es-3")

@@ -143,6 +143,10 @@ def test_a_tarball_is_changed_as_its_owner():
     assert texts(mend)[1].startswith(
         "sudo -u elastic ES_PATH_CONF=/opt/es/config /opt/es/bin/elasticsearch-keystore remove "
     )
+    elsewhere = with_node(survey, "es-2", install=replace(install, java_home="/usr/lib/jvm/17"))
+    assert texts(keys(elsewhere))[1].startswith(
+        "sudo -u elastic ES_PATH_CONF=/opt/es/config ES_JAVA_HOME=/usr/lib/jvm/17 /opt/es/bin/elasticsearch-keystore "
+    )
 
 
 def test_an_api_key_is_never_in_a_command_line():
@@ -452,6 +456,38 @@ def test_a_restart_that_nobody_can_type_is_advice(layout):
         assert any("then restart this node: " in line for line in mend.advice)
 
 
+@pytest.mark.parametrize(
+    ("layout", "unit", "others", "command"),
+    [
+        ("deb", None, 0, "sudo systemctl restart elasticsearch"),
+        ("deb", "elasticsearch.service", 1, "sudo systemctl restart elasticsearch"),
+        ("rpm", "elasticsearch@b.service", 1, "sudo systemctl restart elasticsearch@b"),
+        ("tar", "elasticsearch-prod.service", 0, "sudo systemctl restart elasticsearch-prod"),
+        ("deb", None, 1, None),
+        ("tar", None, 0, None),
+    ],
+)
+def test_the_unit_that_is_restarted_is_the_processs_own(layout, unit, others, command):
+    """Beside another Elasticsearch the package's unit may be that one's."""
+    survey = surveys.region_missing(healthy(), "es-2")
+    node = survey.node("es-2")
+    process = replace(node.process, unit=unit, others=others)
+    survey = with_node(survey, "es-2", install=replace(node.install, layout=layout), process=process)
+    mend = remedy.set_region(survey, survey.node("es-2"))
+
+    assert [text for text in texts(mend) if "restart" in text] == ([command] if command else [])
+    assert any("as it was started" in line for line in mend.advice) is (command is None)
+
+
+@pytest.mark.parametrize("install", [None, Unknown(reason="not known while it does not run")])
+def test_an_installation_that_is_not_known_is_not_started_by_the_packages_unit(install):
+    """None: a tarball that does not run is not seen."""
+    survey = surveys.elasticsearch_down(healthy(), "es-2")
+    survey = with_node(survey, "es-2", install=install)
+    mend = remedy.start_elasticsearch(survey, survey.node("es-2"))
+    assert mend.commands == () and mend.caution == "how it is started here is not known"
+
+
 @pytest.mark.parametrize("login", ["user", None])
 def test_no_command_restarts_a_node_that_would_not_start_again(login):
     """With a removed setting in its file a restart is the end of that node, whatever it was to mend."""
@@ -491,6 +527,14 @@ def test_loaded_keys_are_forgotten_only_where_the_role_is_proven():
     assert proven.caution is None
     assert "reload_secure_settings" in texts(proven)[0]
     assert remedy.forget_loaded_keys(without, without.node("es-2")).caution.startswith("do not reload or restart yet")
+
+
+def test_a_tarballs_log_is_looked_at_where_it_is():
+    survey = healthy()
+    node = survey.node("es-2")
+    survey = with_node(survey, "es-2", install=replace(node.install, layout="tar", home="/opt/es"))
+    (text,) = texts(remedy.join(survey, survey.node("es-2")))
+    assert " /opt/es/logs/*.log " in text
 
 
 def test_a_running_node_outside_the_cluster_is_not_told_to_start():

@@ -20,6 +20,8 @@ VERSIONS = ("7.17.13", "8.19.3", "9.1.0")
 NAMES = {"es-a": "es-1", "es-b": "es-2", "es-c": "es-3"}
 """The captured clusters' nodes in the made survey's words."""
 
+ROLE_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
+
 
 def captured(version, name):
     """The made survey with a real `_verify` answer, its node ids those of the real cluster."""
@@ -196,7 +198,16 @@ def test_one_bad_repository_of_two_is_a_failure():
         ("Access Denied (Service: Amazon S3; Status Code: 403; Error Code: AccessDenied)", "denied"),
         (surveys.NO_CREDENTIALS, "no credentials"),
         ("Unable to load AWS credentials from any provider in the chain", "no credentials"),
+        # SDK v1: no role on the instance, and three ages of a metadata service that does not answer.
+        (f"The requested metadata is not found at {ROLE_URL}", "no credentials"),
+        ("Unable to load credentials from service endpoint", "no credentials"),
+        ("Failed to connect to service endpoint:", "no credentials"),
+        (f"Server returned HTTP response code: 401 for URL: {ROLE_URL}", "no credentials"),
         (surveys.CONNECT_TIMED_OUT, "connection"),
+        (surveys.PKIX, "connection"),
+        (surveys.NO_BUCKET, "bucket"),
+        (surveys.REDIRECT, "region"),
+        ("The authorization header is malformed; the region 'a' is wrong; expecting 'b'", "region"),
         ("connect timed out", "connection"),
         ("No route to host", "connection"),
         ("Connection refused (Connection refused)", "connection"),
@@ -210,4 +221,4 @@ def test_what_a_sentence_means(text, kind):
 
 def test_an_unknown_sentence_means_nothing():
     """Better no meaning than a wrong one."""
-    assert refusals.meaning("The specified bucket does not exist") is None
+    assert refusals.meaning("Please reduce your request rate.") is None

@@ -16,12 +16,17 @@ def install(look):
     place = look.place()
     if place is None:
         return None
-    return {key: place[key] for key in ("layout", "home", "path_conf", "version", "service_user")}
+    return {key: place[key] for key in ("layout", "home", "path_conf", "version", "service_user", "java_home")}
 
 
-def find_place(server):
-    """The installation: the section's fields and "root", to be put before its paths. None where there is none."""
+def find_place(server, port=None):
+    """The installation: the section's fields and "root", to be put before its paths. None where there is none.
+
+    port: one that the server listens on where it runs, None where the host has one installation
+    """
     if server is None:
+        if port is not None:
+            raise Unseen("where the Elasticsearch of port %d is installed is not known while it does not run" % port)
         return packaged()
     root = server.root()
     home = server.options.get("es.path.home") or home_of(server)
@@ -32,6 +37,7 @@ def find_place(server):
         "path_conf": conf,
         "version": version(root + home),
         "service_user": user_name(server.uid),
+        "java_home": java_home(server, home),
         "root": root,
     }
 
@@ -45,8 +51,15 @@ def packaged():
         "path_conf": default_conf("") or PACKAGED_CONF,
         "version": version(PACKAGED_HOME),
         "service_user": service_user(),
+        "java_home": None,
         "root": "",
     }
+
+
+def java_home(server, home):
+    """Where the JVM is that it was started with, None where that is its own."""
+    folder, _, name = server.arguments[0].rpartition("/bin/")
+    return folder if folder.startswith("/") and name == "java" and folder != home + "/jdk" else None
 
 
 def home_of(server):

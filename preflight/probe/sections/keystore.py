@@ -1,18 +1,21 @@
-"""Section `keystore`: the setting names in elasticsearch.keystore, read without a JVM where that is certain.
+"""Section `keystore`: what elasticsearch.keystore holds, read without a JVM where that is certain.
 
 An unprotected keystore is encrypted under a key derived from the empty password: whoever can read the file can read
-it, so nothing here is a secret but the values, which are stepped over and never leave this function.
+it. Its names are told. Of its values, those of access keys leave this file as an HMAC under the run's own key and the
+four letters that say what kind of key it is; all others are stepped over.
 """
 
 import os
 import re
 import struct
 
-from .base import OPEN_UP, Unseen, finish, group_name, read_octets, start, status_of, tool, user_name
+from .base import OPEN_UP, Unseen, decoded, finish, group_name, read_octets, start, status_of, tool, user_name
 from .gcm import Forged, gcm_decrypt
 
 MAGIC = 0x3FD76C17
 NAME = re.compile(r"[A-Za-z0-9_\-.]+")
+ACCESS_KEY = re.compile(r"s3\.client\.[^.]+\.access_key")
+PASSWORD_OPTION = "--keystore-password-file=FILE, or preflight_keystore_password_file in the inventory"
 ALWAYS_THERE = "keystore.seed"
 # Beyond this the plain AES takes seconds, and the tool is the better reader.
 MOST = 256 << 10
@@ -42,6 +45,8 @@ def keystore(look):
         "read_by": None,
         "readable_by_service": None,
         "creatable_by_service": None,
+        "access_keys": None,
+        "protected": False,
     }
     service = Service(place, look.server())
     value["creatable_by_service"] = service.may(place, place["path_conf"], 3)
@@ -51,8 +56,10 @@ def keystore(look):
     value["owner"], value["group"] = user_name(state.st_uid), group_name(state.st_gid)
     value["mode"], value["modified"] = "%04o" % (state.st_mode & 0o7777), state.st_mtime
     try:
-        value["format"], value["settings"] = names_in(read_octets(place["root"] + path))
-        value["read_by"] = "file"
+        opened = Opened(read_octets(place["root"] + path), look.keystore_password)
+        value["format"], value["settings"], value["read_by"] = opened.format, sorted(opened.held), "file"
+        value["protected"] = opened.protected
+        value["access_keys"] = fingerprints(opened.held, look.fingerprint_key)
     except FileNotFoundError:
         raise Unseen("%s was replaced while it was looked at" % path, "run again")
     except Doubt as doubt:
@@ -135,9 +142,6 @@ class Cursor(object):
         self.at += count
         return self.content[self.at - count : self.at]
 
-    def skip(self, count):
-        self.take(count)
-
     def number(self, code="i"):
         return struct.unpack(self.order + code, self.take(struct.calcsize(code)))[0]
 
@@ -148,71 +152,101 @@ class Cursor(object):
         return self.at == len(self.content)
 
 
-def names_in(content):
-    """(format, sorted setting names) of a keystore without a password, formats 3 to 7.
+class Opened(object):
+    """A keystore of format 3 to 7, opened with its password, the empty one where it has none.
 
-    Raises Doubt for anything else, Unseen where it has a password. What vouches for the names: the file's checksum,
-    GCM's tag under the key of its format, a body that parses to its last byte, and keystore.seed among them.
+    format; protected: it has a password; held: setting name -> the access key id's octets, None for all other settings
+    Raises Doubt for anything else, Unseen for a password that is missing or not its own. What vouches for the names:
+    the file's checksum, GCM's tag under the key of its format, a body that parses to its last byte, and keystore.seed
+    among them.
     """
-    import zlib
 
-    if len(content) > MOST:
-        raise Doubt("it is larger than %d KiB" % (MOST >> 10))
-    head = Cursor(content)
-    if head.number("I") != MAGIC or head.take(head.take(1)[0]) != b"elasticsearch.keystore":
-        raise Doubt("it does not begin as a keystore")
-    version = head.number()
-    if not 3 <= version <= 7:
-        raise Doubt("its format is %d" % version)
-    protected = head.take(1)[0]
-    foot = Cursor(content[-16:])
-    if (foot.number("I"), foot.number("I")) != (MAGIC ^ 0xFFFFFFFF, 0) or foot.number("Q") != zlib.crc32(content[:-8]):
-        raise Doubt("its checksum is wrong")
-    if protected == 1:
-        raise Unseen(
-            "the keystore is password-protected: its names cannot be read without the password",
-            "elasticsearch-keystore list on that node, with the password",
-        )
-    if protected != 0:
-        raise Doubt("its password flag is %d" % protected)
-    head.order = "<" if version >= 5 else ">"
-    length = head.number()
-    if length != len(content) - head.at - 16:
-        raise Doubt("its length is wrong")
-    salt = head.take(head.number())
-    nonce = head.take(head.number())
-    body = head.take(head.number())
-    if head.at != len(content) - 16 or len(nonce) != 12 or len(body) < 16:
-        raise Doubt("its parts do not add up")
-    return version, body_names(decrypt(version, salt, nonce, body), version)
+    def __init__(self, content, password=None):
+        import zlib
+
+        if len(content) > MOST:
+            raise Doubt("it is larger than %d KiB" % (MOST >> 10))
+        head = Cursor(content)
+        if head.number("I") != MAGIC or head.take(head.take(1)[0]) != b"elasticsearch.keystore":
+            raise Doubt("it does not begin as a keystore")
+        version = head.number()
+        if not 3 <= version <= 7:
+            raise Doubt("its format is %d" % version)
+        flag = head.take(1)[0]
+        foot = Cursor(content[-16:])
+        magic, zero, checksum = foot.number("I"), foot.number("I"), foot.number("Q")
+        if (magic, zero) != (MAGIC ^ 0xFFFFFFFF, 0) or checksum != zlib.crc32(content[:-8]):
+            raise Doubt("its checksum is wrong")
+        if flag not in (0, 1):
+            raise Doubt("its password flag is %d" % flag)
+        if flag and not password:
+            raise Unseen("the keystore is password-protected, and no password was given", PASSWORD_OPTION)
+        self.format, self.protected = version, flag == 1
+        head.order = "<" if version >= 5 else ">"
+        length = head.number()
+        if length != len(content) - head.at - 16:
+            raise Doubt("its length is wrong")
+        salt = head.take(head.number())
+        nonce = head.take(head.number())
+        body = head.take(head.number())
+        if head.at != len(content) - 16 or len(nonce) != 12 or len(body) < 16:
+            raise Doubt("its parts do not add up")
+        # javax.crypto's PBKDF2 takes a password's characters as UTF-8.
+        secret = password.encode("utf-8") if self.protected else b""
+        try:
+            plain = gcm_decrypt(derived(version, secret, salt), nonce, body[:-16], body[-16:], salt)
+        except Forged:
+            if self.protected:
+                raise Unseen(
+                    "the keystore is password-protected, and the given password is not its own", PASSWORD_OPTION
+                )
+            raise Doubt("it does not decrypt")
+        self.held = body_settings(plain, version)
 
 
-def decrypt(version, salt, nonce, body):
+def derived(version, password, salt):
     import hashlib
 
     rounds = 210000 if version >= 6 else 10000
     try:
-        key = hashlib.pbkdf2_hmac("sha512", b"", salt, rounds, 32 if version >= 7 else 16)
+        return hashlib.pbkdf2_hmac("sha512", password, salt, rounds, 32 if version >= 7 else 16)
     except (AttributeError, ValueError):
         # A FIPS build may refuse an empty password.
-        raise Doubt("this Python derives no key from an empty password")
-    try:
-        return gcm_decrypt(key, nonce, body[:-16], body[-16:], salt)
-    except Forged:
-        raise Doubt("it does not decrypt")
+        raise Doubt("this Python derives no key from the password")
 
 
-def body_names(plain, version):
+def body_settings(plain, version):
     body = Cursor(plain)
-    names = []
+    names, held = [], {}
     for _ in range(body.number()):
-        names.append(body.text())
+        name = body.text()
+        names.append(name)
         if version == 3:
             body.text()
-        body.skip(body.number())
+        value = body.take(body.number())
+        held[name] = value if ACCESS_KEY.fullmatch(name) else None
     if not body.ended():
         raise Doubt("something follows its last setting")
-    return checked(names)
+    checked(names)
+    return held
+
+
+def fingerprints(held, key):
+    """Access key setting -> what may be told of its value. None without a key for the run: then nothing may."""
+    import hashlib
+    import hmac
+
+    if not key:
+        return None
+    found = {}
+    for name, value in held.items():
+        if value is not None:
+            prefix = decoded(value[:4])
+            found[name] = {
+                "prefix": prefix if prefix in ("AKIA", "ASIA") else None,
+                "fingerprint": hmac.new(bytes.fromhex(key), value, hashlib.sha256).hexdigest()[:32],
+            }
+    return found
 
 
 def checked(names):
@@ -247,7 +281,7 @@ def names_by_tool(look, place, path, why):
         start(arguments, tool_environment(look, place)), max(look.deadline.left(25) - 0.5, 0.1)
     )
     if "password" in (output + errors).lower():
-        raise Unseen("the keystore is password-protected: its names cannot be read without the password", remedy)
+        raise Unseen("the keystore is password-protected, and Elasticsearch's tool alone could read it", remedy)
     if status != 0:
         raise Unseen(before + "that ended with exit status %d" % status, remedy)
     # JVM warnings can come before the names on standard output.

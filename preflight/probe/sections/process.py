@@ -12,6 +12,11 @@ PROPERTIES = re.compile(
     r"aws\..*|com\.amazonaws\..*|https?\.(?:proxy|nonProxy).*|socksProxy.*|java\.net\.useSystemProxies"
     r"|es\.allow_insecure_settings|javax\.net\.ssl\.trustStore"
 )
+UNIT = re.compile(r"/system\.slice/(?:[^\n]*/)?([^/\n]*elastic[^/\n]*\.service)$", re.M)
+
+
+class NotTold(Unseen):
+    """Which of the host's Elasticsearch processes is the node that was given."""
 
 
 class Server(object):
@@ -19,18 +24,20 @@ class Server(object):
 
     pid, uid, parent: numbers; options: -D names to values, the server's own over those of the JVM that launched it;
     own_options: the server's own alone; root: what to put before a path so that it means the process's file
+    others: how many more run on this host
     """
 
     def __init__(self, pid, arguments):
         self.pid = pid
         self.folder = "%s/%d" % (PROC, pid)
         status = dict(line.split(":", 1) for line in self.read("status").splitlines() if ":" in line)
-        self.uid = int(status["Uid"].split()[1])
+        self.uid, self.gid = (int(status[name].split()[1]) for name in ("Uid", "Gid"))
         self.parent = int(status["PPid"])
         self.arguments = arguments
         self.own_options = options_of(arguments)
         # From 8.0 on only the launcher JVM, its parent, is told path.home and path.conf as properties.
         self.options = dict(options_of(arguments_of(self.parent) or []), **self.own_options)
+        self.others = 0
 
     def read(self, name):
         with open(self.folder + "/" + name, "rb") as file:
@@ -92,11 +99,38 @@ def is_server_class(argument):
     return argument == SERVER_CLASS or argument.endswith("/" + SERVER_CLASS)
 
 
-def find_server():
-    """The one server JVM, None where none runs.
+def find_server(port=None, pid=None):
+    """The server JVM that is meant, None where none runs.
 
-    Raises Unseen where there are several, and where other users' processes are hidden: not seen is not absent.
+    port: one that it listens on, None where it is the host's only one; pid: that very process, None once it has ended
+    Raises NotTold where that does not say which; Unseen where others' processes are hidden: not seen is not absent.
     """
+    found, hidden = servers()
+    for server in found:
+        server.others = len(found) - 1
+    if pid is not None:
+        return next((server for server in found if server.pid == pid), None)
+    meant = found if port is None else [server for server in found if port in ports(server)]
+    if not meant and hidden:
+        raise Unseen("/proc hides other users' processes from %s (hidepid)" % user_name(os.geteuid()), SUDO)
+    if len(meant) == 1 or not found:
+        return meant[0] if meant else None
+    run = "; ".join(map(described, found))
+    if port is None:
+        raise NotTold(
+            "%d Elasticsearch processes run on this host: %s" % (len(found), run),
+            "give each a node of its own in the inventory: preflight_es_port names the port that it listens on",
+        )
+    if meant:
+        raise NotTold("which Elasticsearch process listens on port %d may not be seen: %s" % (port, run), SUDO)
+    raise NotTold(
+        "no Elasticsearch process on this host listens on port %d: %s" % (port, run),
+        "start that node, or correct its preflight_es_port",
+    )
+
+
+def servers():
+    """Every server JVM that may be seen, by its number, and whether others may be hidden."""
     found, hidden = [], not os.path.isdir(PROC + "/1")
     for name in os.listdir(PROC):
         if not name.isdigit():
@@ -109,14 +143,20 @@ def find_server():
             hidden = True
         except (FileNotFoundError, ProcessLookupError):
             continue
-    if len(found) > 1:
-        pids = ", ".join(str(server.pid) for server in found)
-        raise Unseen(
-            "%d Elasticsearch processes run on this host (%s): one a host can be checked so far" % (len(found), pids)
-        )
-    if not found and hidden:
-        raise Unseen("/proc hides other users' processes from %s (hidepid)" % user_name(os.geteuid()), SUDO)
-    return found[0] if found else None
+    return sorted(found, key=lambda server: server.pid), hidden
+
+
+def ports(server):
+    try:
+        return sorted({int(listener.rpartition(":")[2]) for listener in listeners(server)})
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def described(server):
+    """ "4711 of elasticsearch listens on 9200 and 9300"."""
+    text = " and ".join(map(str, ports(server)))
+    return "%d of %s listens on %s" % (server.pid, user_name(server.uid), text or "nothing")
 
 
 def process(look):
@@ -135,6 +175,8 @@ def process(look):
             "region_property": region(server.own_options.get("aws.region")),
             "listeners": listeners(server),
             "own_network_namespace": own_network_namespace(server),
+            "unit": unit_of(server),
+            "others": server.others,
         }
     except (FileNotFoundError, ProcessLookupError):
         raise Unseen("the Elasticsearch process %d ended while it was looked at" % server.pid, "run again")
@@ -199,6 +241,15 @@ def socket_address(text):
     if len(octets) == 4:
         return "%s:%d" % (socket.inet_ntop(socket.AF_INET, octets), int(port, 16))
     return "[%s]:%d" % (socket.inet_ntop(socket.AF_INET6, octets), int(port, 16))
+
+
+def unit_of(server):
+    """The systemd unit that its control group belongs to, None where none is seen."""
+    try:
+        match = UNIT.search(server.read("cgroup"))
+    except OSError:
+        return None
+    return match.group(1) if match else None
 
 
 def own_network_namespace(server):

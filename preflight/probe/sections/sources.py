@@ -1,6 +1,7 @@
 """Section `sources`: which lines on disk hand Elasticsearch credentials or a region when it starts next.
 
-Names and line numbers; of a value no more than the four letters that say what kind of access key id it is.
+Also the line that names the file with its keystore's password. Names and line numbers; of a value no more than the four
+letters that say what kind of access key id it is.
 """
 
 import glob
@@ -10,6 +11,7 @@ import shlex
 
 from .base import Unseen, read_text, status_of
 from .install import DEFAULTS
+from .process import unit_of
 
 # In the order systemd looks: of a unit's own file the first counts, of drop-ins all do.
 UNIT_FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
@@ -20,6 +22,7 @@ INSECURE_OPTION = re.compile(r"-D(es\.allow_insecure_settings)=true", re.I)
 # JvmOptionsParser: an option may be for some versions of Java only.
 JVM_LINE = re.compile(r"(?:\d+(?:-\d*)?:)?(-D.*)", re.S)
 ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.S)
+PASSPHRASE_FILE = "ES_KEYSTORE_PASSPHRASE_FILE"
 KEY_ID = re.compile(r"(AKIA|ASIA)[A-Z0-9]")
 
 
@@ -102,7 +105,7 @@ class Reading(object):
         if name == "ES_JAVA_OPTS":
             for word in shell_words(value):
                 self.option(kind, path, line, word, name)
-        elif AWS_NAME.fullmatch(name) and value:
+        elif (name == PASSPHRASE_FILE or AWS_NAME.fullmatch(name)) and value:
             self.keep(kind, path, line, name, value)
 
     def variables(self, path):
@@ -158,17 +161,13 @@ class Reading(object):
 
 def units(look, place):
     """Names of the units that may start it: its control group's own, and the package's."""
-    found = [PACKAGED_UNIT] if place["layout"] in ("deb", "rpm") else []
     server = look.server()
-    if server is not None:
-        try:
-            groups = server.read("cgroup")
-        except (OSError, IOError):
-            groups = ""
-        match = re.search(r"/system\.slice/(?:[^\n]*/)?([^/\n]*elastic[^/\n]*\.service)$", groups, re.M)
-        if match and match.group(1) not in found:
-            found.append(match.group(1))
-    return found
+    own = unit_of(server) if server is not None else None
+    packaged = place["layout"] in ("deb", "rpm") and own != PACKAGED_UNIT
+    # Beside other Elasticsearch processes the package's unit may be one of theirs.
+    if packaged and not (own and server.others):
+        return [PACKAGED_UNIT] + [own] * bool(own)
+    return [own] * bool(own)
 
 
 def unit_names(unit):

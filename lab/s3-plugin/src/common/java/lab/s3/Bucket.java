@@ -1,25 +1,18 @@
 package lab.s3;
 
 import org.elasticsearch.common.settings.Settings;
-import software.amazon.awssdk.core.exception.SdkException;
-import software.amazon.awssdk.core.sync.RequestBody;
-import software.amazon.awssdk.services.s3.S3Client;
-import software.amazon.awssdk.services.s3.model.CommonPrefix;
-import software.amazon.awssdk.services.s3.model.DeleteObjectsResponse;
-import software.amazon.awssdk.services.s3.model.ListObjectsV2Response;
-import software.amazon.awssdk.services.s3.model.NoSuchKeyException;
-import software.amazon.awssdk.services.s3.model.ObjectIdentifier;
-import software.amazon.awssdk.services.s3.model.S3Object;
 
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.NoSuchFileException;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Consumer;
 import java.util.function.Function;
 
 /**
@@ -46,89 +39,93 @@ final class Bucket {
     }
 
     boolean exists(String key) throws IOException {
-        return call("Failed to check if blob [" + key + "] exists", client -> {
-            try {
-                client.headObject(request -> request.bucket(name).key(key));
-                return true;
-            } catch (NoSuchKeyException e) {
-                return false;
-            }
-        });
+        return call("Failed to check if blob [" + key + "] exists", s3 -> s3.exists(name, key));
     }
 
-    /** @param range as HTTP's Range header has it, null for the whole blob */
-    InputStream read(String key, String range) throws IOException {
-        try {
-            return perform(client -> client.getObject(request -> request.bucket(name).key(key).range(range)));
-        } catch (NoSuchKeyException e) {
-            throw (IOException) new NoSuchFileException("Blob object [" + key + "] not found: " + e.getMessage()).initCause(e);
-        } catch (SdkException e) {
-            throw new IOException("Unable to read object [" + key + "]", e);
-        }
+    InputStream read(String key) throws IOException {
+        return read(key, s3 -> s3.get(name, key));
+    }
+
+    /** @param length at least 1 */
+    InputStream read(String key, long position, long length) throws IOException {
+        return read(key, s3 -> s3.get(name, key, position, position + length - 1));
     }
 
     void write(String key, byte[] content) throws IOException {
-        call(
-            "Unable to upload object [" + key + "] using a single upload",
-            client -> client.putObject(request -> request.bucket(name).key(key), RequestBody.fromBytes(content))
-        );
+        call("Unable to upload object [" + key + "] using a single upload", s3 -> {
+            s3.put(name, key, content);
+            return null;
+        });
     }
 
     /** Sizes of the objects below a prefix, by key; recursive or, with those "directories" left out, one level deep. */
     Map<String, Long> sizes(String prefix, boolean recursive) throws IOException {
-        return call("Exception when listing blobs by prefix [" + prefix + "]", client -> {
+        return call("Exception when listing blobs by prefix [" + prefix + "]", s3 -> {
             Map<String, Long> sizes = new HashMap<>();
-            for (ListObjectsV2Response page : pages(client, prefix, recursive ? null : "/")) {
-                for (S3Object object : page.contents()) {
-                    sizes.put(object.key(), object.size());
-                }
-            }
+            eachPage(s3, prefix, recursive ? null : "/", page -> page.entries().forEach(entry -> sizes.put(entry.key(), entry.size())));
             return sizes;
         });
     }
 
     /** The "directories" right below a prefix, each as its whole prefix with the slash at its end. */
     Set<String> directories(String prefix) throws IOException {
-        return call("Exception when listing children of [" + prefix + "]", client -> {
+        return call("Exception when listing children of [" + prefix + "]", s3 -> {
             Set<String> directories = new TreeSet<>();
-            for (ListObjectsV2Response page : pages(client, prefix, "/")) {
-                for (CommonPrefix directory : page.commonPrefixes()) {
-                    directories.add(directory.prefix());
-                }
-            }
+            eachPage(s3, prefix, "/", page -> directories.addAll(page.directories()));
             return directories;
         });
     }
 
     void delete(Collection<String> keys) throws IOException {
-        List<ObjectIdentifier> objects = keys.stream().map(key -> ObjectIdentifier.builder().key(key).build()).toList();
-        for (int from = 0; from < objects.size(); from += KEYS_IN_ONE_DELETE) {
-            List<ObjectIdentifier> batch = objects.subList(from, Math.min(from + KEYS_IN_ONE_DELETE, objects.size()));
-            String failure = "Failed to delete blobs " + batch.stream().limit(10).map(ObjectIdentifier::key).toList();
-            DeleteObjectsResponse answer = call(
-                failure,
-                client -> client.deleteObjects(request -> request.bucket(name).delete(d -> d.objects(batch).quiet(true)))
-            );
-            if (answer.errors().isEmpty() == false) {
-                throw new IOException(failure + ": " + answer.errors());
+        List<String> ordered = new ArrayList<>(keys);
+        for (int from = 0; from < ordered.size(); from += KEYS_IN_ONE_DELETE) {
+            List<String> batch = ordered.subList(from, Math.min(from + KEYS_IN_ONE_DELETE, ordered.size()));
+            String failure = "Failed to delete blobs " + batch.stream().limit(10).toList();
+            List<String> refused = call(failure, s3 -> s3.delete(name, batch));
+            if (refused.isEmpty() == false) {
+                throw new IOException(failure + ": " + refused);
             }
         }
     }
 
-    private Iterable<ListObjectsV2Response> pages(S3Client client, String prefix, String delimiter) {
-        return client.listObjectsV2Paginator(request -> request.bucket(name).prefix(prefix).delimiter(delimiter));
+    private void eachPage(S3 s3, String prefix, String delimiter, Consumer<S3.Page> each) {
+        String from = null;
+        do {
+            S3.Page page = s3.list(name, prefix, delimiter, from);
+            each.accept(page);
+            from = page.next();
+        } while (from != null);
     }
 
-    private <T> T call(String failure, Function<S3Client, T> request) throws IOException {
+    private InputStream read(String key, Function<S3, InputStream> request) throws IOException {
         try {
             return perform(request);
-        } catch (SdkException e) {
-            throw new IOException(failure, e);
+        } catch (RuntimeException e) {
+            if (Sdk.isMissingObject(e)) {
+                throw (IOException) new NoSuchFileException("Blob object [" + key + "] not found: " + e.getMessage()).initCause(e);
+            }
+            throw translated("Unable to read object [" + key + "]", e);
         }
     }
 
+    private <T> T call(String failure, Function<S3, T> request) throws IOException {
+        try {
+            return perform(request);
+        } catch (RuntimeException e) {
+            throw translated(failure, e);
+        }
+    }
+
+    /** What the SDK throws comes wrapped, anything else (an unknown client, a bug) as it is. */
+    private static IOException translated(String failure, RuntimeException e) {
+        if (Sdk.isOwn(e)) {
+            return new IOException(failure, e);
+        }
+        throw e;
+    }
+
     /** Asks for the client at every request: after a reload the next one goes out with the new keys. */
-    private <T> T perform(Function<S3Client, T> request) {
+    private <T> T perform(Function<S3, T> request) {
         return Privileged.call(() -> request.apply(clients.get(repository)));
     }
 }

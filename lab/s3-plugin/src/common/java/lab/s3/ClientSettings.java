@@ -7,9 +7,6 @@ import org.elasticsearch.common.settings.Setting.AffixSetting;
 import org.elasticsearch.common.settings.Setting.Property;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.core.TimeValue;
-import software.amazon.awssdk.auth.credentials.AwsBasicCredentials;
-import software.amazon.awssdk.auth.credentials.AwsCredentials;
-import software.amazon.awssdk.auth.credentials.AwsSessionCredentials;
 
 import java.util.HashMap;
 import java.util.List;
@@ -23,11 +20,11 @@ import java.util.function.Function;
  * One S3 client's settings, {@code s3.client.NAME.*}, as repository-s3 names, defaults and overrides them.
  * Only what this plugin honours is registered: any other {@code s3.client.*} setting stops the node, as an unknown one does.
  *
- * @param credentials of the keystore, null where it holds none for this client
+ * @param keys of the keystore, null where it holds none for this client
  * @param endpoint empty for AWS's own; region: empty for "find it"
  */
 record ClientSettings(
-    AwsCredentials credentials,
+    Keys keys,
     String endpoint,
     String protocol,
     String region,
@@ -89,12 +86,12 @@ record ClientSettings(
         names.add("default");
         Map<String, ClientSettings> clients = new HashMap<>();
         for (String name : names) {
-            clients.put(name, of(name, node, credentials(name, node)));
+            clients.put(name, of(name, node, keys(name, node)));
         }
         return Map.copyOf(clients);
     }
 
-    /** These settings under those of a repository, which win; credentials stay the keystore's. */
+    /** These settings under those of a repository, which win; the keys stay the keystore's. */
     ClientSettings overriddenBy(Settings repository) {
         Settings.Builder merged = Settings.builder()
             .put(key("endpoint"), endpoint)
@@ -108,16 +105,20 @@ record ClientSettings(
                 merged.put(key(name), repository.get(name));
             }
         }
-        return of("any", merged.build(), credentials);
+        return of("any", merged.build(), keys);
+    }
+
+    boolean hasScheme() {
+        return endpoint.startsWith("http://") || endpoint.startsWith("https://");
     }
 
     private static String key(String setting) {
         return PREFIX + "any." + setting;
     }
 
-    private static ClientSettings of(String name, Settings settings, AwsCredentials credentials) {
+    private static ClientSettings of(String name, Settings settings, Keys keys) {
         return new ClientSettings(
-            credentials,
+            keys,
             ENDPOINT.getConcreteSettingForNamespace(name).get(settings),
             PROTOCOL.getConcreteSettingForNamespace(name).get(settings),
             REGION.getConcreteSettingForNamespace(name).get(settings),
@@ -128,7 +129,7 @@ record ClientSettings(
     }
 
     /** Half a pair is refused in repository-s3's words: at start the node does not start, at reload the old client stays. */
-    private static AwsCredentials credentials(String name, Settings node) {
+    private static Keys keys(String name, Settings node) {
         try (
             SecureString accessKey = ACCESS_KEY.getConcreteSettingForNamespace(name).get(node);
             SecureString secretKey = SECRET_KEY.getConcreteSettingForNamespace(name).get(node);
@@ -149,10 +150,7 @@ record ClientSettings(
             if (hasSecretKey == false) {
                 throw new IllegalArgumentException("Missing secret key for s3 client [" + name + "]");
             }
-            if (hasSessionToken) {
-                return AwsSessionCredentials.create(accessKey.toString(), secretKey.toString(), sessionToken.toString());
-            }
-            return AwsBasicCredentials.create(accessKey.toString(), secretKey.toString());
+            return new Keys(accessKey.toString(), secretKey.toString(), hasSessionToken ? sessionToken.toString() : null);
         }
     }
 

@@ -39,7 +39,7 @@ final class Container extends AbstractBlobContainer {
 
     @Override
     public InputStream readBlob(String blob) throws IOException {
-        return bucket.read(prefix + blob, null);
+        return bucket.read(prefix + blob);
     }
 
     @Override
@@ -47,7 +47,7 @@ final class Container extends AbstractBlobContainer {
         if (length == 0) {
             return InputStream.nullInputStream();
         }
-        return bucket.read(prefix + blob, "bytes=" + position + "-" + (position + length - 1));
+        return bucket.read(prefix + blob, position, length);
     }
 
     @Override

@@ -13,6 +13,7 @@ import org.elasticsearch.repositories.RepositoriesMetrics;
 import org.elasticsearch.repositories.Repository;
 import org.elasticsearch.xcontent.NamedXContentRegistry;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 
@@ -20,8 +21,8 @@ import java.util.Map;
 public final class S3Plugin extends Plugin implements RepositoryPlugin, ReloadablePlugin {
     private final Clients clients;
 
-    public S3Plugin(Settings node) {
-        clients = new Clients(node);
+    public S3Plugin(Settings node, Path configuration) {
+        clients = new Clients(node, configuration);
     }
 
     @Override

@@ -42,7 +42,7 @@ final class Container extends AbstractBlobContainer {
 
     @Override
     public InputStream readBlob(OperationPurpose purpose, String blob) throws IOException {
-        return bucket.read(prefix + blob, null);
+        return bucket.read(prefix + blob);
     }
 
     @Override
@@ -50,7 +50,7 @@ final class Container extends AbstractBlobContainer {
         if (length == 0) {
             return InputStream.nullInputStream();
         }
-        return bucket.read(prefix + blob, "bytes=" + position + "-" + (position + length - 1));
+        return bucket.read(prefix + blob, position, length);
     }
 
     @Override
