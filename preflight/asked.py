@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -321,7 +321,7 @@ class Asked:
             "deadline": settings.command_timeout,
             "dials": dials if wanted.dials else [],
             "destinations": targets.destinations(dials) if wanted.paths else [],
-            "buckets": targets.buckets(self.facts(), cluster) if cluster else [],
+            "buckets": targets.buckets(self.facts(), cluster, write=self._writes()) if cluster else [],
         }
         try:
             answer = self.session.ask(question, settings.command_timeout + 2 * settings.connect_timeout)
@@ -341,6 +341,11 @@ class Asked:
                 else Unknown(reason="the cluster's repositories are not known")
             )
         self.write(**seen)
+
+    def _writes(self) -> Literal["never", "for a fix", "always"]:
+        if self.settings.read_only or not self.wanted.marker:
+            return "never"
+        return "always" if self.settings.try_role else "for a fix"
 
     def unanswered(self, why: Unknown) -> None:
         """What the second question asks for is unknown, as far as it was wanted."""
