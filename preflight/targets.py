@@ -84,9 +84,9 @@ def destinations(dials: Iterable[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def buckets(
-    facts: NodeFacts, cluster: Cluster, *, write: Literal["never", "for a fix", "always"]
+    facts: NodeFacts, cluster: Cluster, *, write: Literal["never", "for a fix", "always"], leftovers: bool = False
 ) -> list[dict[str, Any]]:
-    """The question about each S3 repository's bucket.
+    """The question about each S3 repository's bucket. leftovers: list _verify's markers too, where they are ours.
 
     Signed with the role's credentials only towards AWS itself: elsewhere that would hand them to a third party.
     write: whether the role is to put, read and delete a marker object too; "for a fix": where static keys sign for the
@@ -118,6 +118,7 @@ def buckets(
                 "sign": not why_not,
                 "why_not": why_not,
                 "marker": _marker(repository) if wished and not why_not and not repository.readonly else None,
+                "leftovers": leftovers and not repository.readonly,
             }
         )
     return wanted

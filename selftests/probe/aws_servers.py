@@ -97,10 +97,20 @@ def imds_handler(*, role="es-node", code="Success", token_status=200, document=T
     return Imds
 
 
-def s3_handler(*, key=KEY, region="ap-northeast-2", refuse=None, home=None, denied=(), objects=None):
+def s3_handler(
+    *,
+    key=KEY,
+    region="ap-northeast-2",
+    refuse=None,
+    home=None,
+    denied=(),
+    objects=None,
+    markers=(200, "<ListBucketResult/>"),
+):
     """One bucket: HEAD answers 403 unsigned; all else is answered where botocore computes the same signature.
 
     refuse: the answer to a list; denied: methods that a policy forbids; objects: path to content, for the test to see
+    markers: the answer to a list of what begins with tests-
     home: the one host that the bucket is reached at, any other answers 301
     """
     objects = {} if objects is None else objects
@@ -144,6 +154,8 @@ def s3_handler(*, key=KEY, region="ap-northeast-2", refuse=None, home=None, deni
             if self.command == "DELETE":
                 objects.pop(split.path, None)
                 return self.say(204)
+            if dict(parse_qsl(split.query)).get("prefix", "").endswith("tests-"):
+                return self.say(*markers)
             return self.say(200, "<ListBucketResult/>" if split.query else objects[split.path].decode())
 
         do_GET = do_PUT = do_DELETE = answer  # noqa: N815
