@@ -6,6 +6,7 @@ import pytest
 
 from lab import faults, matrix, state
 from lab.errors import LabError
+from lab.matrix import run
 from lab.matrix.__main__ import main
 from lab.matrix.cells import HEALTHY, TOGETHER, Placed
 from lab.matrix.judgement import Declared, Named
@@ -210,6 +211,25 @@ def test_a_lab_that_is_up_is_not_taken_down_for_the_matrix(tmp_path, monkeypatch
     monkeypatch.setattr(state, "load", lab)
     with pytest.raises(LabError, match="a lab is up"):
         Matrix(["8.19.21"], rows=None, short=False, record=Record(tmp_path / "f.jsonl"), reports=tmp_path)
+
+
+def test_a_lab_that_does_not_come_up_is_a_miss_of_each_of_its_cells_and_no_end(tmp_path, monkeypatch):
+    said = []
+
+    def command(*arguments):
+        said.append(arguments[0])
+        if arguments[0] == "up":
+            raise LabError("no memory")
+
+    monkeypatch.setattr(state, "load", lambda: None)
+    monkeypatch.setattr(run, "_lab", command)
+    record = Record(tmp_path / "f.jsonl")
+    Matrix(["8.19.21", "9.5.2"], rows=["env-keys"], short=False, record=record, reports=tmp_path).run()
+    assert [(r.version, r.misses) for r in record.results] == [
+        (version, ("the lab: no memory",)) for version in ("8.19.21", "8.19.21", "9.5.2", "9.5.2")
+    ]
+    assert said == ["down", "up", "up", "down"] * 2
+    assert not any(result.detected for result in record.results)
 
 
 @pytest.mark.parametrize("arguments", [["--faults=nonsense"], ["--versions=6.8.0"], ["--versions=latest"]])
