@@ -13,7 +13,8 @@ from ..facts import CouldNotCheck, Imds, Install, NodeFacts, Process, Repository
 from ..judgement import Command, NotApplicable, Step
 from ..rules import keystore, members
 from ..rules import restart as rules
-from .asking import ask, refused_certificate, restart, unit_of
+from . import asking
+from .asking import ask, refused_certificate, restart, unit_of, unlocking
 
 GREEN_SECONDS = 300
 """Until a restarted node's shards must be back. A node of many terabytes takes longer: the step is then typed again."""
@@ -61,6 +62,7 @@ def reload(survey: Survey, node: NodeFacts) -> Step:
         notes=(
             "HTTP 200 proves nothing: after reload_exception in the answer the old keys are still in use; stop there",
             f"by its id, never all nodes at once: {_elsewhere(survey, node)}",
+            *unlocking(node),
             *refused_certificate(node),
         ),
     )
@@ -68,9 +70,7 @@ def reload(survey: Survey, node: NodeFacts) -> Step:
 
 def _reloaded(survey: Survey, node: NodeFacts) -> Command:
     id = node.view.node_id if isinstance(node.view, View) else "_local"
-    return expecting(
-        ask(survey, node, f"_nodes/{quote(id)}/reload_secure_settings"), _pattern(f'"{id}"'), 'reload_exception|"error"'
-    )
+    return expecting(asking.reload(survey, node), _pattern(f'"{id}"'), 'reload_exception|"error"')
 
 
 def _elsewhere(survey: Survey, node: NodeFacts) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import subprocess
+
 import pytest
 import surveys
 from judged import judged, not_passed
@@ -10,10 +15,10 @@ from shapes import declared_keys, elsewhere
 from surveys import STALE, STATIC_KEYS, healthy, verify_fails, with_cluster, with_keys, with_member, with_node
 
 from preflight.diagnosis import diagnose
-from preflight.facts import AccessKey, CouldNotCheck, Unknown
+from preflight.facts import AccessKey, CouldNotCheck, Source, Unknown
 from preflight.judgement import NotApplicable
 from preflight.remedy import match_keys, mend_keys
-from preflight.rules import keystore, keystores, rotation
+from preflight.rules import keystore, keystores, restart, rotation
 
 NAMES = ("es-1", "es-2", "es-3")
 ACCESS = STATIC_KEYS[0]
@@ -269,3 +274,56 @@ def test_no_fingerprint_stands_in_any_message():
     diagnosis = diagnose(survey, outcomes)
     prints = {survey.node(name).keystore.access_keys[ACCESS].fingerprint for name in NAMES}
     assert not [text for text in prints if text in repr((outcomes, diagnosis))]
+
+
+# -- a keystore with a password ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("password", ["plain", 'q"uo\\te \\"', "p\u00e4ss & word", "$HOME `id` '"])
+def test_the_printed_reload_hands_over_the_password_as_it_stands(password, tmp_path):
+    """Through a shell, curl's own reading of its options and JSON: what arrives is what the file holds."""
+    survey = surveys.stale_keys(healthy(), "es-2")
+    survey = with_node(survey, "es-2", keystore=replace(survey.node("es-2").keystore, protected=True))
+    remedy = mend_keys(survey, survey.node("es-2"))
+    (reload,) = (command.text for command in remedy.commands if "reload_secure_settings" in command.text)
+    assert any("ES_PREFLIGHT_KEYSTORE_PASSWORD_FILE" in line for line in remedy.advice)
+    for name, text in (("keystore", password), ("login", "secret")):
+        (tmp_path / name).write_text(text + "\n")
+    environ = {
+        "PATH": os.environ["PATH"],
+        "LC_ALL": "C.UTF-8",
+        "ES_PREFLIGHT_USER": "u",
+        "ES_PREFLIGHT_PASSWORD_FILE": str(tmp_path / "login"),
+        "ES_PREFLIGHT_KEYSTORE_PASSWORD_FILE": str(tmp_path / "keystore"),
+    }
+    options = subprocess.run(
+        ["/bin/sh", "-c", reload.partition(" | ssh ")[0]], env=environ, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    (line,) = (option for option in options if option.startswith("data = "))
+    # curl takes a backslash between quotes for an escape of the next character.
+    read = re.sub(r"\\(.)", r"\1", line.removeprefix('data = "').removesuffix('"'))
+    assert json.loads(read) == {"secure_settings_password": password}
+    assert options[0].startswith("user = ") and 'header = "Content-Type: application/json"' in options
+
+
+def test_an_open_keystores_reload_has_no_body():
+    survey = surveys.stale_keys(healthy(), "es-2")
+    texts = [command.text for command in mend_keys(survey, survey.node("es-2")).commands]
+    assert not any("KEYSTORE_PASSWORD" in text for text in texts)
+
+
+def test_a_password_that_the_service_is_given_is_no_reason_not_to_come_back():
+    """From the process's environment or from a file of its unit."""
+    survey = surveys.keystore_password(healthy(), "es-2")
+    assert {reason.kind for reason in restart.judge(survey, survey.node("es-2")).reasons} == {"password"}
+    source = restart.PASSPHRASE_FILE
+    path = "/etc/systemd/system/elasticsearch.service.d/keystore.conf"
+    given = (
+        surveys.started_with(survey, "es-2", variables=[source]),
+        surveys.written(survey, "es-2", Source(kind="unit", path=path, line=2, name=source)),
+    )
+    for one in given:
+        assert restart.judge(one, one.node("es-2")).reasons == ()
+    opened = with_node(healthy(), "es-2", keystore=replace(healthy().node("es-2").keystore, protected=True))
+    assert not_passed(judged(opened)) == {("RESTART-1", "es-2"): "fail"}
+    assert [cause.id for cause in diagnose(opened, judged(opened)).causes] == ["would-not-start"]
