@@ -64,7 +64,7 @@ class Asked:
         self.api: Api | None = None
         self.sections: dict[str, Any] = dict.fromkeys(SECTIONS, NOT_WANTED)
         self.login: Login | Unknown = Unknown(reason="not asked")
-        self.answered = False
+        self.answered, self.lists_leftovers = False, False
         self.view: View | Unknown = NOT_WANTED
         self.dials: tuple[Dial, ...] | Unknown = NOT_WANTED
         self.paths: tuple[ChosenPath, ...] | Unknown = NOT_WANTED
@@ -321,7 +321,7 @@ class Asked:
             "deadline": settings.command_timeout,
             "dials": dials if wanted.dials else [],
             "destinations": targets.destinations(dials) if wanted.paths else [],
-            "buckets": targets.buckets(self.facts(), cluster) if cluster else [],
+            "buckets": targets.buckets(self.facts(), cluster, leftovers=self.lists_leftovers) if cluster else [],
         }
         try:
             answer = self.session.ask(question, settings.command_timeout + 2 * settings.connect_timeout)

@@ -81,8 +81,8 @@ def destinations(dials: Iterable[dict[str, str]]) -> list[dict[str, str]]:
     ]
 
 
-def buckets(facts: NodeFacts, cluster: Cluster) -> list[dict[str, Any]]:
-    """The question about each S3 repository's bucket.
+def buckets(facts: NodeFacts, cluster: Cluster, *, leftovers: bool = False) -> list[dict[str, Any]]:
+    """The question about each S3 repository's bucket. leftovers: list _verify's markers too, where they are ours.
 
     Signed with the role's credentials only towards AWS itself: elsewhere that would hand them to a third party.
     """
@@ -110,6 +110,7 @@ def buckets(facts: NodeFacts, cluster: Cluster) -> list[dict[str, Any]]:
                 "path_style": target.path_style,
                 "sign": not why_not,
                 "why_not": why_not,
+                "leftovers": leftovers and not repository.readonly,
             }
         )
     return wanted

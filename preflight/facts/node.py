@@ -289,6 +289,25 @@ class SignedList(Fact, frozen=True, kw_only=True):
     message: str | None
 
 
+class LeftoverFolder(Fact, frozen=True, kw_only=True):
+    """Objects under one `tests-...` folder of a base path. folder: without its last "/".
+
+    youngest: age of the youngest in seconds by S3's clock; known: all are named as _verify or --try-role names them
+    """
+
+    folder: str
+    objects: int
+    youngest: float
+    known: bool
+
+
+class Leftovers(Fact, frozen=True, kw_only=True):
+    """What begins with `tests-` under a repository's base path: a page of it. more: there are more pages."""
+
+    folders: tuple[LeftoverFolder, ...]
+    more: bool
+
+
 class BucketPath(Fact, frozen=True, kw_only=True):
     """The node's own path to one repository's bucket. source: probe question `bucket`.
 
@@ -296,6 +315,7 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     tls: "ok" or the verification error; head_status and bucket_region: of the unsigned HEAD
     clock_offset: node minus S3's Date header, seconds
     signed_list: Unknown where it was not tried (no role, not AWS, path down: the reason says which); its time is S3's
+    leftovers: None on all nodes but the one that was asked for them
     hosts_lines: lines of /etc/hosts that gave the name its addresses; resolver: what DNS alone gives it, asked only
     where such a line does, None where not asked or without an answer
     trust_store: the JVM's own, by which tls was decided; None where that is this host's (nothing runs, or the JVM's
@@ -318,3 +338,4 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     resolver: tuple[str, ...] | None = None
     trust_store: str | None = None
     host_trusts: bool | None = None
+    leftovers: Leftovers | Unknown | None = None

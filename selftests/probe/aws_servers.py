@@ -95,9 +95,10 @@ def imds_handler(*, role="es-node", code="Success", token_status=200, document=T
     return Imds
 
 
-def s3_handler(*, key=KEY, region="ap-northeast-2", refuse=None, home=None):
+def s3_handler(*, key=KEY, region="ap-northeast-2", refuse=None, home=None, markers=(200, "<ListBucketResult/>")):
     """One bucket: HEAD answers 403 unsigned; a list is answered where botocore computes the same signature.
 
+    markers: the answer to a list of what begins with tests-
     home: the one host that the bucket is reached at, any other answers 301
     """
 
@@ -128,6 +129,8 @@ def s3_handler(*, key=KEY, region="ap-northeast-2", refuse=None, home=None):
             expected = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
             if not self.headers["authorization"].endswith(f"Signature={expected}"):
                 return self.say(403, "<Error><Code>SignatureDoesNotMatch</Code><Message>No match.</Message></Error>")
+            if dict(parse_qsl(split.query)).get("prefix", "").endswith("tests-"):
+                return self.say(*markers)
             return self.say(200, "<ListBucketResult/>")
 
     return S3

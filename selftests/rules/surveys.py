@@ -24,6 +24,7 @@ from preflight.facts import (
     Imds,
     Install,
     Keystore,
+    Leftovers,
     Login,
     Member,
     NewestSnapshot,
@@ -140,6 +141,7 @@ def bucket(repository: str = "s3_backup") -> BucketPath:
         bucket_region=REGION,
         clock_offset=0.2,
         signed_list=SignedList(status=200, code=None, message=None),
+        leftovers=Leftovers(folders=(), more=False),
     )
 
 

@@ -60,7 +60,7 @@ def test_healthy_shapes_are_quiet(name):
         ("tarball", 0),
         ("only_elsewhere", 21),
         ("one_of_three", 3),
-        ("no_s3", 36),
+        ("no_s3", 39),
         ("before_regions", 6),
         ("web_identity", 0),
         ("container_credentials", 0),
