@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from . import fallback
 from .facts import Cluster, Config, Imds, Keystore, NodeFacts, Process, Repository, Routing, Unknown, View
 from .s3 import endpoint, s3_repositories
 from .versions import STATIC_KEYS
@@ -94,7 +95,7 @@ def buckets(
     """
     own = facts.view.node_id if isinstance(facts.view, View) else None
     member = next((m for m in cluster.members if m.id == own), None)
-    role = facts.imds.role if isinstance(facts.imds, Imds) else None
+    signs = fallback.signer(facts, member)
     wanted = []
     for repository in s3_repositories(cluster.repositories):
         target = endpoint(facts, member, repository)
@@ -102,8 +103,8 @@ def buckets(
         why_not = ""
         if not target.aws:
             why_not = f"{target.service} is not AWS: the role's credentials are for AWS alone"
-        elif role is None:
-            why_not = "IMDS names no role"
+        elif signs.source is None:
+            why_not = signs.why_not
         wanted.append(
             {
                 "repository": repository.name,
@@ -116,6 +117,7 @@ def buckets(
                 "region": target.region,
                 "path_style": target.path_style,
                 "sign": not why_not,
+                "signer": signs.source,
                 "why_not": why_not,
                 "marker": _marker(repository) if wished and not why_not and not repository.readonly else None,
                 "leftovers": leftovers and not repository.readonly,
@@ -144,6 +146,23 @@ def _signs_with_keys(facts: NodeFacts, client: str) -> bool:
     return f"s3.client.{client}.access_key" in keystore or any(
         source is not None and name in started for name, source in STATIC_KEYS.items()
     )
+
+
+def identity(facts: NodeFacts, cluster: Cluster) -> dict[str, str] | None:
+    """The question who the node is to AWS; None where nothing could sign it.
+
+    Only where every S3 repository goes to AWS: who keeps buckets elsewhere may not want STS asked at all.
+    """
+    own = facts.view.node_id if isinstance(facts.view, View) else None
+    member = next((m for m in cluster.members if m.id == own), None)
+    ends = [endpoint(facts, member, repository) for repository in s3_repositories(cluster.repositories)]
+    source = fallback.signer(facts, member).source
+    region = facts.imds.region if isinstance(facts.imds, Imds) else None
+    region = region or next((end.region for end in ends if end.region), None)
+    if not ends or source is None or region is None or not all(end.aws for end in ends):
+        return None
+    suffix = ".cn" if region.startswith("cn-") else ""
+    return {"host": f"sts.{region}.amazonaws.com{suffix}", "region": region, "signer": source}
 
 
 def matched(name: str, host: str, process: object, routing: object, cluster: Cluster, view: View) -> View | Unknown:

@@ -35,6 +35,7 @@ QUESTION = {
     "path_style": False,
     "tls": True,
     "sign": True,
+    "signer": "instance",
 }
 
 
@@ -192,9 +193,9 @@ def test_no_marker_where_none_was_asked_for_or_the_list_is_refused(node):
         ({"sign": False, "why_not": "no repository uses the role"}, {}, "no repository uses the role"),
         ({}, {"aws": False}, "shown to S3 of AWS over TLS only"),
         ({"tls": False}, {}, "shown to S3 of AWS over TLS only"),
-        ({}, {"imds": {"role": None}}, "gave no credentials of a role"),
-        ({}, {"imds": {"token_status": 403}}, "gave no credentials of a role"),
-        ({}, {"imds": {"code": "Failed"}}, "gave no credentials of a role"),
+        ({}, {"imds": {"role": None}}, "there are no credentials of a role"),
+        ({}, {"imds": {"token_status": 403}}, "there are no credentials of a role"),
+        ({}, {"imds": {"code": "Failed"}}, "there are no credentials of a role"),
     ],
 )
 def test_where_it_must_not_or_cannot_sign_nothing_signed_is_sent(node, question, options, words):
@@ -297,7 +298,7 @@ def test_the_signature_is_botocore_s(path, prefix, token):
     now = time.gmtime(1_700_000_000)
     query = {"list-type": "2", "max-keys": "1", "prefix": prefix}
     key = ("AKIDEXAMPLE", "s", token)
-    target, headers = bucket.signed("GET", "b.s3.eu-west-1.amazonaws.com", path, query, "eu-west-1", key, now)
+    target, headers = bucket.signed("b.s3.eu-west-1.amazonaws.com", path, query, "eu-west-1", key, now)
     request = AWSRequest("GET", f"https://b.s3.eu-west-1.amazonaws.com{path}", params=query)
     request.headers["X-Amz-Content-SHA256"] = hashlib.sha256(b"").hexdigest()
     request.headers["X-Amz-Date"] = headers["x-amz-date"]

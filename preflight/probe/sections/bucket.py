@@ -302,9 +302,9 @@ def list_of(wire, path, asked, look, seen, under, most):
         raise Unseen(
             "not tried: the role's credentials are shown to S3 of AWS over TLS only, not to %s" % asked["host"]
         )
-    key = look.metadata().key
+    key = look.key(asked["signer"])
     if key is None:
-        raise Unseen("not tried: the instance metadata service gave no credentials of a role")
+        raise Unseen("not tried: there are no credentials of a role")
     query = {"list-type": "2", "max-keys": str(most)}
     if prefix_of(asked) + under:
         query["prefix"] = prefix_of(asked) + under
@@ -324,7 +324,8 @@ def send(wire, method, path, query, asked, look, seen, content=b"", extra=()):
     # By S3's clock, as the SDKs do after a first refusal: a wrong clock is PATH-2's matter.
     now = time.gmtime(time.time() - (seen["clock_offset"] or 0))
     host = asked["host"] if asked["port"] == 443 else "%s:%d" % (asked["host"], asked["port"])
-    target, headers = signed(method, host, path, query, region, look.metadata().key, now, content, dict(extra))
+    key = look.key(asked["signer"])
+    target, headers = signed(host, path, query, region, key, now, "s3", method, content, extra)
     wire.request(method, target, body=content or None, headers=headers)
     answer = wire.getresponse()
     return answer.status, answer.read(1 << 20).decode("utf-8", "replace")
@@ -341,7 +342,7 @@ def marker(wire, path, asked, look, seen):
     """The Marker: put, read back, deleted; and deleted too where it is not known whether the put has gone through."""
     import http.client
 
-    wanted, key = asked["marker"], look.metadata().key
+    wanted, key = asked["marker"], look.key(asked["signer"])
     content = b"es-preflight: delete me"
     value = {"key": wanted["key"], "put": None, "get": None, "delete": None, "left": False}
     at = path.rstrip("/") + "/" + wanted["key"]
@@ -380,15 +381,15 @@ def element(name, body, key):
     return re.sub(r"\b(A[A-Z]{3})[A-Z0-9]{12,}\b", r"\1...", text)
 
 
-def signed(method, host, path, query, region, key, now, content=b"", extra=()):
-    """(request target, headers) of a request under Signature Version 4 for S3. extra: more headers, in lower case."""
+def signed(host, path, query, region, key, now, service="s3", method="GET", content=b"", extra=()):
+    """(request target, headers) under Signature Version 4. extra: more headers, in lower case."""
     import hashlib
     import hmac
     from urllib.parse import quote
 
     identity, secret, token = key
     stamp = time.strftime("%Y%m%dT%H%M%SZ", now)
-    scope = "%s/%s/s3/aws4_request" % (stamp[:8], region)
+    scope = "%s/%s/%s/aws4_request" % (stamp[:8], region, service)
     path = quote(path, safe="/-_.~")
     text = "&".join("%s=%s" % (quote(name, safe="-_.~"), quote(query[name], safe="-_.~")) for name in sorted(query))
     digest = hashlib.sha256(content).hexdigest()
