@@ -11,7 +11,7 @@ import pytest
 from judged import checks
 from suite_run import Ran
 
-from lab import elasticsearch, host, names
+from lab import elasticsearch, host, names, storage
 
 pytestmark = [
     pytest.mark.lab,
@@ -145,6 +145,17 @@ def test_two_repositories_of_two_clients(lab, tmp_path):
             elasticsearch.api(lab.nodes[0], "DELETE", "_snapshot/second")
     assert_nothing_red(ran)
     assert {b.repository for node in ran.survey.nodes for b in node.buckets} == {names.REPOSITORY, "second"}
+
+
+def test_a_second_client_with_keys_of_its_own_for_a_service_that_is_not_aws(lab, tmp_path):
+    """Its keys are no static keys of AWS's, KEY-1 is not about them, and they must be in every keystore."""
+    with storage.attached(lab):
+        ran = Ran(tmp_path)
+    assert_nothing_red(ran)
+    assert all("s3.client.archive.access_key" in node.keystore.settings for node in ran.survey.nodes)
+    assert outcomes(ran, "KEY-4") == dict.fromkeys(("es-1", "es-2", "es-3"), "pass")
+    assert set(outcomes(ran, "REPO-1").values()) == {"pass"}
+    assert set(outcomes(ran, "KEY-1").values()) == {"pass"}
 
 
 def test_sudo_to_the_service_user_alone(lab, tmp_path):
