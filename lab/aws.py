@@ -47,7 +47,7 @@ SESSION_SECONDS = 6 * 3600
 RENEWAL_SECONDS = 3600
 """AWS renews an instance's credentials hours before they expire, so that a node never holds nearly expired ones."""
 
-_BUCKET = f"arn:aws:s3:::{names.BUCKET}"
+_BUCKETS = [f"arn:aws:s3:::{bucket}" for bucket in (names.BUCKET, names.OTHER_BUCKET)]
 
 NODE_POLICY = {
     "Version": "2012-10-17",
@@ -63,7 +63,7 @@ NODE_POLICY = {
                 "s3:HeadBucket",
                 "s3:DeleteObject",
             ],
-            "Resource": _BUCKET,
+            "Resource": _BUCKETS,
         },
         {
             "Effect": "Allow",
@@ -74,7 +74,7 @@ NODE_POLICY = {
                 "s3:AbortMultipartUpload",
                 "s3:ListMultipartUploadParts",
             ],
-            "Resource": f"{_BUCKET}/*",
+            "Resource": [f"{bucket}/*" for bucket in _BUCKETS],
         },
     ],
 }
@@ -192,6 +192,8 @@ def _set_up(endpoint: str) -> dict[str, Any]:
     s3 = session.client("s3", endpoint_url=endpoint, config=config)
 
     s3.create_bucket(Bucket=names.BUCKET, CreateBucketConfiguration={"LocationConstraint": names.REGION})
+    elsewhere = session.client("s3", endpoint_url=endpoint, config=config, region_name=names.OTHER_REGION)
+    elsewhere.create_bucket(Bucket=names.OTHER_BUCKET)
 
     for role in ROLES:
         trust = json.dumps(_TRUST_EC2)

@@ -34,10 +34,7 @@ def elasticsearch_zip(version: str) -> Path:
     Maven's own words where it fails otherwise.
     """
     major_minor(version)
-    path = (
-        REPOSITORY
-        / f"org/elasticsearch/distribution/integ-test-zip/elasticsearch/{version}/elasticsearch-{version}.zip"
-    )
+    path = REPOSITORY / path_of(version)
     if not path.exists():
         artifact = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{version}:zip"
         get = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:get"
@@ -48,6 +45,11 @@ def elasticsearch_zip(version: str) -> Path:
             deadline=DOWNLOAD_SECONDS,
         )
     return path
+
+
+def path_of(version: str) -> str:
+    """Where the zip of that version is in a Maven repository."""
+    return f"org/elasticsearch/distribution/integ-test-zip/elasticsearch/{version}/elasticsearch-{version}.zip"
 
 
 def s3_plugin_zip(version: str, java_home: Path) -> Path:

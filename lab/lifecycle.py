@@ -141,6 +141,7 @@ def _build(lab: Lab, distributed: _Distribution | None) -> None:
         elasticsearch.wait_for_members(lab.nodes)
         say(f"green; registering repository {names.REPOSITORY}")
         elasticsearch.register_repository(lab.nodes)
+        elasticsearch.verify(lab.nodes)
     ssh.write_inventory(lab.nodes, elasticsearch=distributed is not None)
     lab.complete = True
     lab.save()

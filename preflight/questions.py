@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from .connection.connections import Connections
-from .facts import Config, Imds, Install, Keystore, Process, Routing, Sources, System
+from .facts import Config, Imds, Install, Keystore, Log, Process, Routing, Sources, System
 
 SECTIONS: dict[str, Any] = {
     "system": System,
@@ -20,6 +20,7 @@ SECTIONS: dict[str, Any] = {
     "keystore": Keystore,
     "config": Config,
     "sources": Sources,
+    "log": Log,
     "imds": Imds,
     "routing": Routing,
 }
@@ -84,6 +85,8 @@ class Wanted(msgspec.Struct, frozen=True):
             sections |= {"config", "routing"}
         if needs & {"buckets", "aws"}:
             sections.add("imds")
+        if "verify" in needs:
+            sections.add("log")
         return cls(
             sections=tuple(sorted(sections)),
             cluster=cluster,

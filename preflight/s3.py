@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from .facts import Imds, Member, NodeFacts, Process, Repository, Unknown
+from . import versions
+from .facts import CouldNotCheck, Imds, Install, Member, NodeFacts, Process, Repository, Unknown
 from .facts.node import Config
 
 GLOBAL = "s3.amazonaws.com"
@@ -83,6 +84,7 @@ def endpoint(node: NodeFacts, member: Member | None, repository: Repository) -> 
 
     Repository settings override the client's (S3ClientSettings.refine since 7.0); region order of 8.19 and 9.1+
     (S3Service.getClientRegion): repository or client setting, endpoint's host name, -Daws.region, AWS_REGION, IMDS.
+    Where no endpoint is set the version decides the host (versions.Line.host).
     """
     settings = client_settings(node, member, repository.client)
     written = repository.endpoint or settings.get("endpoint") or ""
@@ -90,7 +92,7 @@ def endpoint(node: NodeFacts, member: Member | None, repository: Repository) -> 
     split = urlsplit(written if "://" in written else f"{protocol}://{written}")
     tls = (split.scheme or "https") == "https"
     region, source = _region(node, repository, settings, split.hostname or "")
-    service = split.hostname or (f"s3.{region}.amazonaws.com" if region else GLOBAL)
+    service = split.hostname or (f"s3.{region}.amazonaws.com" if region and not _goes_global(node, member) else GLOBAL)
     bucket = repository.bucket or ""
     style = repository.path_style_access
     if style is None:
@@ -125,6 +127,15 @@ def _region(
         (imds.region if imds else None, "IMDS"),
     )
     return next(((value, source) for value, source in candidates if value), (None, None))
+
+
+def _goes_global(node: NodeFacts, member: Member | None) -> bool:
+    """The node's version asks for s3.amazonaws.com whatever the region; a version that is not known counts as newer."""
+    installed = node.install.version if isinstance(node.install, Install) else None
+    try:
+        return versions.line((member.version if member else installed) or "").host == "global"
+    except CouldNotCheck:
+        return False
 
 
 def _is_address(host: str) -> bool:

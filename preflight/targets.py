@@ -102,6 +102,7 @@ def buckets(facts: NodeFacts, cluster: Cluster) -> list[dict[str, Any]]:
                 "repository": repository.name,
                 "bucket": repository.bucket,
                 "base_path": repository.base_path,
+                "service": target.service,
                 "host": target.host,
                 "port": target.port,
                 "tls": target.tls,

@@ -46,6 +46,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     region_setting: s3.client.NAME.region exists
     unset_region: where the region comes from when neither setting nor endpoint gives one: "bucket" (SDK v1 asks S3 and
     needs none) or "chain" (-Daws.region, AWS_REGION, IMDS, else us-east-1 with cross-region access)
+    host: whose name is asked for without an endpoint: "global" (s3.amazonaws.com whatever the region, which then is
+    signed for and no more) or "region" (s3.REGION.amazonaws.com)
     imds: protocol it asks the metadata service with; "either" tries IMDSv2 first
     errors: what a refusal by S3 reads as: "code" (sentence and error code) or "sentence" (no code)
     source: where that is written
@@ -56,6 +58,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     credentials: tuple[Source, ...]
     region_setting: bool
     unset_region: Literal["bucket", "chain"]
+    host: Literal["global", "region"]
     imds: Literal["IMDSv1", "either", "IMDSv2"]
     errors: Literal["code", "sentence"]
     source: str
@@ -73,6 +76,7 @@ LINES = (
         credentials=("keystore", "instance"),
         region_setting=False,
         unset_region="bucket",
+        host="global",
         imds="IMDSv1",
         errors="code",
         source="6.0 breaking changes, plugins: cloud.aws.region, repositories.s3.region and keys from the environment "
@@ -84,9 +88,11 @@ LINES = (
         credentials=("keystore", "container", "instance"),
         region_setting=False,
         unset_region="bucket",
+        host="global",
         imds="IMDSv1",
         errors="code",
-        source="7.x S3Service: EC2ContainerCredentialsProviderWrapper (its first 6.x release is not established); "
+        source="7.x S3Service: EC2ContainerCredentialsProviderWrapper (its first 6.x release is not established), "
+        "buildClient: EndpointConfiguration of Constants.S3_HOSTNAME without an endpoint, as up to 8.18 and 9.0; "
         "issue 53191: the SDK up to 7.6 has no IMDSv2",
     ),
     Line(
@@ -95,6 +101,7 @@ LINES = (
         credentials=("keystore", "container", "instance"),
         region_setting=True,
         unset_region="bucket",
+        host="global",
         imds="either",
         errors="code",
         source="PR 52112: s3.client.NAME.region added, optional; S3ClientSettings.refine lets a repository override it",
@@ -105,6 +112,7 @@ LINES = (
         credentials=("keystore", "web identity", "container", "instance"),
         region_setting=True,
         unset_region="bucket",
+        host="global",
         imds="either",
         errors="code",
         source="8.x S3Service: CustomWebIdentityTokenCredentialsProvider before the wrapper; PR 117748 tests IMDSv2",
@@ -115,6 +123,7 @@ LINES = (
         credentials=("keystore", "web identity", "properties", "environment", "container", "instance"),
         region_setting=True,
         unset_region="chain",
+        host="region",
         imds="IMDSv2",
         errors="sentence",
         source="PR 126843 (AWS SDK v2): S3Service.getClientRegion, DefaultCredentialsProvider",
@@ -125,6 +134,7 @@ LINES = (
         credentials=("keystore", "web identity", "container", "instance"),
         region_setting=True,
         unset_region="bucket",
+        host="global",
         imds="either",
         errors="code",
         source="9.0 left before the move to AWS SDK v2 and behaves as 8.18 does",
@@ -135,6 +145,7 @@ LINES = (
         credentials=("keystore", "web identity", "properties", "environment", "container", "instance"),
         region_setting=True,
         unset_region="chain",
+        host="region",
         imds="IMDSv2",
         errors="sentence",
         source="9.1 breaking changes: AWS SDK v2, no IMDSv1; S3Service.getClientRegion, DefaultCredentialsProvider",

@@ -23,6 +23,26 @@ def test_a_client_with_a_region_only_goes_to_awss_host_of_that_region():
     assert (found.region, found.source, found.aws) == ("ap-northeast-2", "client", True)
 
 
+@pytest.mark.parametrize(
+    ("version", "host"),
+    [
+        ("7.17.29", "b-1.s3.amazonaws.com"),
+        ("8.18.0", "b-1.s3.amazonaws.com"),
+        ("8.19.21", "b-1.s3.ap-northeast-2.amazonaws.com"),
+        ("9.0.4", "b-1.s3.amazonaws.com"),
+        ("9.5.2", "b-1.s3.ap-northeast-2.amazonaws.com"),
+    ],
+)
+def test_aws_sdk_v1_asks_for_the_global_host_whatever_the_region(version, host):
+    """As running, and as installed where nothing runs."""
+    survey = healthy(version=version)
+    node, repository = survey.nodes[0], Repository(name="r", type="s3", bucket="b-1")
+    found = endpoint(node, survey.member_of(node), repository)
+    assert (found.host, found.region) == (host, "ap-northeast-2")
+    installed = replace(node, install=replace(node.install, version=version))
+    assert endpoint(installed, None, repository).host == host
+
+
 def test_the_repositorys_own_settings_beat_the_clients():
     repository = Repository(name="r", type="s3", bucket="b-1", region="eu-west-1")
     assert (asked(repository).region, asked(repository).source) == ("eu-west-1", "repository")

@@ -352,6 +352,9 @@ def two_on_one_host(place):
     place.cluster.member("es-b", transport, other.port)
     host.configure(f"http.port: {other.port}\n", "other")
     host.jvm(200, "other", (other.port, transport))
+    slice_ = "/system.slice/system-elasticsearch.slice"
+    (host.proc / "200/cgroup").write_text(f"0::{slice_}/elasticsearch@b.service\n")
+    (host.proc / "100/cgroup").write_text("0::/user.slice/user-1000.slice/session-3.scope\n")
     yield host, other
     other.close()
 
@@ -364,6 +367,7 @@ def test_two_processes_of_a_host_are_each_judged_as_the_node_their_port_names(pl
     assert [node.view.node_name for node in found.nodes] == ["es-a", "es-b"]
     assert [node.process.pid for node in found.nodes] == [100, 200]
     assert [node.process.others for node in found.nodes] == [1, 1]
+    assert [node.process.unit for node in found.nodes] == [None, "elasticsearch@b.service"]
 
 
 @pytest.mark.parametrize("es_url", [None, "the cluster's"])

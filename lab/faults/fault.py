@@ -48,6 +48,7 @@ class Fault(NamedTuple):
     victim's is restarted after it, once for everything that was changed on it
     restarts: break_ itself restarts Elasticsearch, because what it does goes on after that
     leaves: the victim is no member of the cluster while it is broken
+    everywhere: it strikes the whole cluster whichever node is named; what follows is written for the elected master
     """
 
     what: str
@@ -61,11 +62,17 @@ class Fault(NamedTuple):
     restart_to_heal: bool = False
     restarts: bool = False
     leaves: bool = False
+    everywhere: bool = False
 
 
 def peer_of(lab: Lab, victim: Node) -> Node:
     """The peer that port-dropped cuts off from the victim: the next node, the first after the last."""
     return lab.nodes[victim.number % len(lab.nodes)]
+
+
+def healthy_repository(lab: Lab, victim: Node) -> None:
+    """Register the repository again as it was."""
+    elasticsearch.register_repository(lab.nodes)
 
 
 def restart(lab: Lab, victim: Node) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from .. import cloud, elasticsearch, host
 from ..names import Node
 from ..state import Lab
-from .fault import STOPS_AT_MASTER, Expected, Fault, peer_of, restart
+from .fault import STOPS_AT_MASTER, Expected, Fault
 
 STALE_SETTINGS = ("s3.client.default.access_key", "s3.client.default.secret_key")
 SESSION_TOKEN = "s3.client.default.session_token"  # noqa: S105 - a setting's name
@@ -21,7 +21,7 @@ _HALF = {("KEY-1", "victim"): "fail", ("KEY-3", "victim"): "fail", ("RESTART-1",
 _CLOSED = {("KEY-5", "victim"): "fail", ("RESTART-1", "victim"): "fail"}
 
 
-def add(victim: Node, *settings: str, pair: Mapping[str, str] | None = None) -> None:
+def _add(victim: Node, *settings: str, pair: Mapping[str, str] | None = None) -> None:
     """Write settings into the file; the running process does not notice. pair: the stale one where none is given."""
     pair = pair or cloud.stale_key()
     values = {
@@ -53,15 +53,15 @@ def _load_and_remove(lab: Lab, victim: Node) -> None:
 
 
 def _put_pair_on_disk(lab: Lab, victim: Node) -> None:
-    add(victim, *STALE_SETTINGS)
+    _add(victim, *STALE_SETTINGS)
 
 
 def _put_half_on_disk(lab: Lab, victim: Node) -> None:
-    add(victim, STALE_SETTINGS[0])
+    _add(victim, STALE_SETTINGS[0])
 
 
 def _put_token_on_disk(lab: Lab, victim: Node) -> None:
-    add(victim, SESSION_TOKEN)
+    _add(victim, SESSION_TOKEN)
 
 
 def _restore_and_reload(lab: Lab, victim: Node) -> None:
@@ -69,32 +69,8 @@ def _restore_and_reload(lab: Lab, victim: Node) -> None:
     _reload(victim)
 
 
-def _rotate_by_half(lab: Lab, victim: Node) -> None:
-    """Every other node gets the current key and is restarted with it; whoever was elected is so again."""
-    leader = elasticsearch.master(lab.nodes)
-
-    def load(node: Node) -> None:
-        add(node, *STALE_SETTINGS, pair=cloud.current_key())
-        restart(lab, node)
-
-    elasticsearch.everywhere([node for node in lab.nodes if node != victim], load)
-    elasticsearch.wait_for_members(lab.nodes)
-    elasticsearch.make_master(leader, lab.nodes)
-    add(victim, *STALE_SETTINGS)
-
-
-def _restore_everywhere(lab: Lab, victim: Node) -> None:
-    elasticsearch.everywhere(lab.nodes, lambda node: _restore_and_reload(lab, node))
-
-
-def _load_and_arm(lab: Lab, victim: Node) -> None:
-    _load_and_remove(lab, victim)
-    add(peer_of(lab, victim), *STALE_SETTINGS)
-
-
-def _disarm_and_reload(lab: Lab, victim: Node) -> None:
-    for node in (peer_of(lab, victim), victim):
-        _restore_and_reload(lab, node)
+def _put_current_pair_on_disk(lab: Lab, victim: Node) -> None:
+    _add(victim, *STALE_SETTINGS, pair=cloud.current_key())
 
 
 def _set_password(lab: Lab, victim: Node) -> None:
@@ -155,41 +131,12 @@ FAULTS: Mapping[str, Fault] = {
         _restore_and_reload,
         Expected("keystore-half", _HALF),
     ),
-    "half-rotated-key": Fault(
-        "a deleted access key in the node's keystore, the one that replaced it in every other node's, all loaded",
-        _rotate_by_half,
-        _restore_everywhere,
-        Expected(
-            "keys-differ",
-            {
-                ("KEY-1", "victim"): "fail",
-                ("KEY-6", "victim"): "fail",
-                ("REPO-1", "victim"): "fail",
-                ("KEY-1", "others"): "warning",
-            },
-            # Behind a refused master nothing tells whether their key is accepted.
-            on_master={**STOPS_AT_MASTER, ("KEY-1", "others"): "fail"},
-            besides=("static-keys-present",),
-        ),
-        needs_peers=True,
+    "keystore-current-key": Fault(
+        "an access key that IAM knows in the node's keystore, loaded",
+        _put_current_pair_on_disk,
+        _restore_and_reload,
+        Expected("static-keys-present", {("KEY-1", "victim"): "warning"}),
         restart_to_break=True,
-    ),
-    "reload-would-arm-other-node": Fault(
-        "a deleted access key in the node's memory alone, and on the next node's disk, not loaded there",
-        _load_and_arm,
-        _disarm_and_reload,
-        Expected(
-            "stale-keys-loaded",
-            {("REPO-1", "victim"): "fail", ("KEY-1", "peer"): "fail", ("RESTART-1", "peer"): "fail"},
-            # Without _verify's word on the peer, whether its key waits is not known.
-            on_master={
-                **STOPS_AT_MASTER,
-                ("REPO-1", "peer"): "could not check",
-                ("RESTART-1", "peer"): "could not check",
-            },
-            besides=("static-keys-waiting",),
-        ),
-        needs_peers=True,
     ),
     "keystore-password": Fault(
         "the node's keystore has a password that neither the suite nor the node's service is given",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -49,10 +50,13 @@ def cells(version: str, *, rows: Iterable[str] | None = None, short: bool = Fals
     if short and faults.on_sdk_v1(version):
         ordered = [name for name in ordered if faults.FAULTS[name].on_sdk_v1 is not None]
         wanted -= set(faults.COMBINATIONS)
-    positions = (DATA, MASTER)
     found = [Cell(HEALTHY, TOGETHER)] if HEALTHY in wanted else []
-    for index, name in enumerate(ordered):
-        found += [Cell(name, position) for position in (positions[index % 2 :][:1] if short else positions)]
+    turns = itertools.cycle((DATA, MASTER))
+    for name in ordered:
+        # What strikes every node strikes the elected master first, and is one cell.
+        everywhere = faults.FAULTS[name].everywhere
+        positions = (MASTER,) if everywhere else (next(turns),) if short else (DATA, MASTER)
+        found += [Cell(name, position) for position in positions]
     return found + [Cell(name, TOGETHER) for name in faults.COMBINATIONS if name in wanted]
 
 

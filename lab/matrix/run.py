@@ -19,6 +19,9 @@ from .record import Record, Result
 
 LAB_COMMAND_SECONDS = 900.0
 
+ATTEMPTS = 2
+"""At a cell's state, and at bringing the lab up."""
+
 
 class Matrix:
     """versions: Elasticsearch's, a lab each; rows: faults, None for all; reports: folder for the reports of misses
@@ -35,42 +38,53 @@ class Matrix:
             raise LabError("a lab is up, and each version needs one of its own: `python -m lab down` first")
         rows = None if rows is None else tuple(rows)
         self.record, self.reports = record, reports
+        self._done = self._total = 0
         self._todo = {
             version: [cell for cell in cells(version, rows=rows, short=short) if not record.passed(version, *cell)]
             for version in versions
         }
 
     def run(self) -> None:
-        """Every cell that is to run. Raises LabError where a version's lab does not come up at all."""
-        total, done = sum(map(len, self._todo.values())), 0
+        """Every cell that is to run; what a lab that does not come up leaves out is a miss of each of its cells."""
+        self._total = sum(map(len, self._todo.values()))
         for version, todo in self._todo.items():
             if not todo:
                 continue
+            left = list(todo)
             try:
-                _lab("up", "--es-version", version)
-                for cell in todo:
-                    result = self._run(version, cell)
-                    self.record.add(result)
-                    done += 1
-                    _show(result, done, total)
+                _up(version)
+                while left:
+                    self._add(self._run(version, left[0]))
+                    del left[0]
+            except LabError as error:
+                for cell in left:
+                    self._add(_not_judged(version, cell, f"the lab: {error}"))
             finally:
                 _lab("down")
 
+    def _add(self, result: Result) -> None:
+        self.record.add(result)
+        self._done += 1
+        _show(result, self._done, self._total)
+
     def _run(self, version: str, cell: Cell) -> Result:
-        """One cell. Where the lab cannot be brought into its state, it is brought up anew and asked once more."""
+        """One cell. Where the lab cannot be brought into its state, it is brought up anew and asked once more.
+
+        Raises LabError where it does not come up again.
+        """
         began = time.monotonic()
-        lab_says = []
-        for _ in range(2):
+        lab_says: list[str] = []
+        while True:
             try:
                 placed = self._arrange(cell)
                 break
             except LabError as error:
                 lab_says.append(f"the lab: expected {cell}, got {error}")
                 print(lab_says[-1], file=sys.stderr, flush=True)
-                _lab("down")
-                _lab("up", "--es-version", version)
-        else:
-            return _not_judged(version, cell, *lab_says)
+                if len(lab_says) == ATTEMPTS:
+                    _up(version)
+                    return _not_judged(version, cell, *lab_says)
+                _up(version)
         arranged = time.monotonic()
         directory = self.reports / version / f"{cell.row}-{cell.position.replace(' ', '-')}"
         shutil.rmtree(directory, ignore_errors=True)
@@ -138,6 +152,19 @@ def _show(result: Result, done: int, total: int) -> None:
     )
     for miss in result.misses:
         print(f"      {miss}", flush=True)
+
+
+def _up(version: str) -> None:
+    """A whole and unbroken lab in place of whatever is there. Raises LabError where it does not come up."""
+    for _ in range(ATTEMPTS - 1):
+        _lab("down")
+        try:
+            _lab("up", "--es-version", version)
+        except LabError as error:
+            print(error, file=sys.stderr, flush=True)
+        else:
+            return
+    _lab("up", "--es-version", version)
 
 
 def _lab(*arguments: str) -> None:

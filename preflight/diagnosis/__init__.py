@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..facts import Survey
 from ..judgement import Diagnosis
 from ..outcomes import Outcome
+from . import evidence
 from .causes import ranked
 from .lines import node_lines
 from .scene import Scene
@@ -22,10 +23,10 @@ def diagnose(survey: Survey, outcomes: Sequence[Outcome]) -> Diagnosis:
     the cause. A row whose predicate meets an unknown fact is undecided and does not appear.
     """
     scene = Scene(survey, outcomes)
-    causes = ranked(scene)
+    causes = evidence.added(scene, ranked(scene))
     return Diagnosis(
         verdict=verdict(scene, causes),
         causes=causes,
         nodes=node_lines(survey),
-        notes=notes(survey),
+        notes=(*notes(survey), *evidence.notes(survey, causes)),
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .. import remedy
-from ..facts import NodeFacts, known
-from ..rules import clock, path, routes
+from ..facts import NodeFacts, Unknown, known
+from ..rules import clock, members, path, routes
 from .found import Found
 from .scene import Scene
 
@@ -47,4 +47,55 @@ def wrong_clock(scene: Scene, node: NodeFacts) -> Found | None:
         confidence="certain",
         explains=(("PATH-2", node.name), *scene.repository_pairs(node, "clock")),
         remedy=remedy.set_clock(node),
+    )
+
+
+def missing(scene: Scene, node: NodeFacts) -> Found | None:
+    """A repository whose bucket does not exist."""
+    gone = [b for b in known(node.buckets) if path.missing(b)]
+    if not gone:
+        return None
+    names = members.listed([b.repository for b in gone])
+    return Found(
+        title=f"S3 has no bucket for {names}: as {{nodes}} are told",
+        evidence=(*(f"{node.name}: {path.problem(b)}" for b in gone), *scene.sentences(node, "bucket")),
+        confidence="certain",
+        explains=(("PATH-1", node.name), ("REGION-1", node.name), *scene.repository_pairs(node, "bucket")),
+        remedy=remedy.reach_bucket(scene.survey, node),
+    )
+
+
+def untrusted(scene: Scene, node: NodeFacts) -> Found | None:
+    """S3's certificate is signed by nobody that the JVM trusts: its store lost an authority, or a proxy opens TLS."""
+    proxied = routes.proxied_repositories(scene.survey, node)
+    refused = [
+        b
+        for b in known(node.buckets)
+        if path.untrusted(b) and b.repository not in proxied and path.misnamed(scene.survey, node, b) is None
+    ]
+    sentences = scene.sentences(node, "connection")
+    # Where the JVM's store could not be read, Elasticsearch's own words decide whether it is the JVM that refuses.
+    if not refused or not (refused[0].trust_store or any("PKIX" in sentence for sentence in sentences)):
+        return None
+    finding = path.reaches_buckets(scene.survey, node)
+    if finding is None or finding.warning:
+        return None
+    host = {True: "this host's own trust store accepts it", False: "this host's own trust store refuses it too"}
+    accepted = [
+        f"{other.name} accepts it" + (f" by its {theirs.trust_store}" if theirs.trust_store else "")
+        for other in members.companions(scene.survey, node)
+        for theirs in (() if isinstance(other.buckets, Unknown) else other.buckets)
+        if theirs.repository == refused[0].repository and theirs.tls == "ok"
+    ]
+    return Found(
+        title="{nodes}: Elasticsearch's JVM does not trust S3's certificate",
+        evidence=(
+            *(f"{node.name}: {b.repository}: {path.problem(b)}" for b in refused),
+            *(f"{node.name}: {host[b.host_trusts]}" for b in refused[:1] if b.host_trusts is not None),
+            *accepted,
+            *sentences,
+        ),
+        confidence="certain" if refused[0].trust_store else "likely",
+        explains=(("PATH-1", node.name), *scene.repository_pairs(node, "connection")),
+        remedy=remedy.reach_bucket(scene.survey, node),
     )

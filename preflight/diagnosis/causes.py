@@ -119,7 +119,8 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
 def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
     """What else keeps a node from a bucket: its certificate, or routes with nothing to compare them with."""
     finding = path.reaches_buckets(scene.survey, node)
-    if finding is None or bucket.wrong_name(scene, node) is not None:
+    decided = (bucket.wrong_name, bucket.missing, bucket.untrusted)
+    if finding is None or any(ask(scene, node) is not None for ask in decided):
         return None
     if _problems(scene, node):
         try:
@@ -154,9 +155,13 @@ def _wrong_region(scene: Scene, node: NodeFacts) -> Found | None:
         return None
     return Found(
         title="{nodes}: the region is not the bucket's",
-        evidence=(f"{node.name}: {finding.observed}", f"expected: {finding.expected}"),
+        evidence=(
+            f"{node.name}: {finding.observed}",
+            f"expected: {finding.expected}",
+            *scene.sentences(node, "region"),
+        ),
         confidence="certain",
-        explains=(("REGION-1", node.name), ("REGION-2", node.name)),
+        explains=(("REGION-1", node.name), ("REGION-2", node.name), *scene.repository_pairs(node, "region")),
         remedy=remedy.set_region(scene.survey, node),
     )
 
@@ -186,6 +191,8 @@ ROWS = (
     Row(id="route-own", ask=_own_route),
     Row(id="route-table", ask=aws.subnet_route),
     Row(id="route-upstream", ask=_upstream),
+    Row(id="bucket-missing", ask=bucket.missing),
+    Row(id="tls-untrusted", ask=bucket.untrusted),
     Row(id="bucket-not-reached", ask=_not_reached),
     Row(id="clock-skew", ask=bucket.wrong_clock),
     Row(id="no-instance-role", ask=role.no_role),

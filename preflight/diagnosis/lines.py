@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
 
-from ..facts import CouldNotCheck, Log, NodeFacts, Repository, Survey, Unknown
+from ..facts import CouldNotCheck, NodeFacts, Repository, Survey, Unknown
 from ..judgement import NodeLine, NotApplicable
-from ..rules import keystore, members, path, refusals, repository, restart, role, routes, sources
+from ..rules import keystore, members, path, repository, restart, role, routes, sources
 from ..rules import node as rules
+from . import evidence
 
 KEYS = {
     "refused": "static keys in use, refused by S3",
@@ -59,7 +59,7 @@ def _keys(survey: Survey, node: NodeFacts) -> str:
         return _outside(survey, node) or _in_memory(survey, node) or "no static keys"
     uses = {keys.use for keys in found}
     worst = next(use for use in KEYS if use in uses)
-    words = KEYS[worst] + (_since(survey, node) if worst == "refused" else "")
+    words = KEYS[worst] + (evidence.refused_since(survey, node) if worst == "refused" else "")
     return words if keystore.amiss(survey, node) else f"{words} (declared)"
 
 
@@ -69,24 +69,9 @@ def _in_memory(survey: Survey, node: NodeFacts) -> str | None:
             return None
     except (CouldNotCheck, NotApplicable):
         return None
-    return f"static keys removed from the keystore, still in memory, refused by S3{_since(survey, node)}"
-
-
-def _since(survey: Survey, node: NodeFacts) -> str:
-    """Since when, by the first line of the node's own log in which S3 refuses a key; "" where none was read."""
-    if not isinstance(node.log, Log):
-        return ""
-    refused = [
-        line.first
-        for line in node.log.lines
-        if (meaning := refusals.meaning(line.sentence)) is not None and meaning.kind == "key refused"
-    ]
-    if not refused:
-        return ""
-    first = datetime.fromtimestamp(min(refused), timezone.utc)
-    today = first.date() == datetime.fromtimestamp(survey.started, timezone.utc).date()
-    when = first.strftime("%H:%M UTC" if today else "%Y-%m-%d %H:%M UTC")
-    return f" since {when}" if node.log.whole else f" since {when} or before"
+    return (
+        f"static keys removed from the keystore, still in memory, refused by S3{evidence.refused_since(survey, node)}"
+    )
 
 
 def _outside(survey: Survey, node: NodeFacts) -> str:
@@ -99,7 +84,11 @@ def _outside(survey: Survey, node: NodeFacts) -> str:
         return ""  # SRC-1 says so
     if used:
         where = members.listed([sources.WHERE[keys.source or ""] for keys in used])
-        state = f"refused by S3{_since(survey, node)}" if sources.refusal(survey, node) else "not refused by S3"
+        state = (
+            f"refused by S3{evidence.refused_since(survey, node)}"
+            if sources.refusal(survey, node)
+            else "not refused by S3"
+        )
         return f"static keys in {where} of the process, {state}"
     return "static keys on disk for the next start" if waiting else ""
 

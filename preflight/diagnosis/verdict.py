@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from .. import s3
 from ..facts import Survey, Unknown
 from ..judgement import Cause
 from ..outcomes import Verdict
@@ -19,6 +20,7 @@ def verdict(scene: Scene, causes: tuple[Cause, ...]) -> str:
     seen = {outcome.outcome for outcome in scene.outcomes}
     repository = [o.outcome for o in scene.outcomes if o.check == "REPO-1"]
     proven = "pass" in repository and not set(repository) & {"fail", "could not check", "blocked", "waived"}
+    proven = proven and not _only_read(scene.survey)
     works = f"snapshots to S3 work from {_proven(scene)}" if proven else f"snapshots to S3 are not proven{_why(scene)}"
     if "fail" in seen:
         start = "Snapshots to S3 fail" if "fail" in repository else f"Something is wrong, though {works}"
@@ -58,8 +60,16 @@ def _why(scene: Scene) -> str:
         return f" (waived on {members.listed(waived)})"
     if scene.survey.options.read_only:
         return " (--read-only)"
+    if _only_read(scene.survey):
+        return " (every S3 repository is registered as read-only)"
     reasons = [o.reason for o in scene.outcomes if o.check == "REPO-1" and o.outcome == "not applicable"]
     return f" ({reasons[0]})" if reasons else ""
+
+
+def _only_read(survey: Survey) -> bool:
+    """True where no S3 repository takes a snapshot: `_verify` passes on a read-only one, and has written nothing."""
+    found = [r for cluster in survey.clusters for r in s3.s3_repositories(cluster.repositories)]
+    return bool(found) and all(repository.readonly for repository in found)
 
 
 def _named(scene: Scene, causes: tuple[Cause, ...]) -> str:
@@ -94,6 +104,9 @@ def notes(survey: Survey) -> tuple[str, ...]:
         found.append(f"members of the cluster that were not given and not looked at: {names}{may_be}")
     if survey.options.read_only:
         found.append("--read-only: _verify was not called; snapshots not proven")
+    read = [r.name for cluster in survey.clusters for r in s3.s3_repositories(cluster.repositories) if r.readonly]
+    if read:
+        found.append(f"registered as read-only: {members.listed(read)}; _verify reads there and writes nothing")
     if survey.options.insecure_host_keys:
         found.append("--insecure-host-keys: no host key was verified; whoever answered may not be the node")
     if any(dial.assumed for node in survey.nodes if not isinstance(node.dials, Unknown) for dial in node.dials):

@@ -298,6 +298,8 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     signed_list: Unknown where it was not tried (no role, not AWS, path down: the reason says which); its time is S3's
     hosts_lines: lines of /etc/hosts that gave the name its addresses; resolver: what DNS alone gives it, asked only
     where such a line does, None where not asked or without an answer
+    trust_store: the JVM's own, by which tls was decided; None where that is this host's (nothing runs, or the JVM's
+    cannot be read without a password); host_trusts: whether this host's accepts what the JVM's refuses
     """
 
     repository: str
@@ -314,3 +316,5 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     signed_list: SignedList | Unknown
     hosts_lines: tuple[int, ...] = ()
     resolver: tuple[str, ...] | None = None
+    trust_store: str | None = None
+    host_trusts: bool | None = None

@@ -48,7 +48,9 @@ def _write_runbook(run: Run) -> None:
     """Beside the page; not where the diagnosis broke: an empty runbook would read as "nothing to do"."""
     if run.directory is None or run.survey is None or run.diagnosis is None or run.troubles:
         return
-    run.directory.write_runbook(runbook.text(run.survey, run.diagnosis, interrupted=run.interrupted is not None))
+    run.directory.write_runbook(
+        runbook.text(run.survey, run.outcomes, run.diagnosis, interrupted=run.interrupted is not None)
+    )
 
 
 def _runbook(run: Run) -> Path | None:

@@ -12,7 +12,7 @@ SECTIONS = Path(__file__).parent / "sections"
 
 ORDER = (
     "base", "together", "network", "gcm", "system", "process", "install", "keystore", "config", "sources",
-    "certificates", "imds", "routing", "bucket", "paths", "relay", "serve",
+    "log", "certificates", "imds", "routing", "truststore", "bucket", "paths", "relay", "serve",
 )  # fmt: skip
 """Files of sections/ in the order they are joined; each refers to those before it only."""
 

@@ -7,8 +7,11 @@ import shlex
 from ..facts import BucketPath, CouldNotCheck, NodeFacts, Survey, Unknown
 from ..judgement import Command, NotApplicable, Remedy
 from ..rules import path, routes
-from .asking import AFTERWARDS, stamp
+from .asking import AFTERWARDS, CONTROLLER, ask, stamp
 from .network import own_route, upstream_route
+
+JAVA_OF_DEBIAN = "/etc/ssl/certs/java/"
+"""Where Debian keeps the trust store of every JVM of its own, made from the host's."""
 
 
 def reach_bucket(survey: Survey, node: NodeFacts) -> Remedy:
@@ -18,6 +21,9 @@ def reach_bucket(survey: Survey, node: NodeFacts) -> Remedy:
     named = next((b for b in broken if b.hosts_lines and path.misnamed(survey, node, b)), None)
     if named is not None:
         return _drop_name(survey, node, named)
+    gone = next((b for b in broken if path.missing(b)), None)
+    if gone is not None and gone is first:
+        return _which_bucket(survey, node, gone)
     if first is not None and first.dns != "ok":
         return Remedy(
             caution="why the name has no address is not proven: these show whom the node asks, and the answer",
@@ -28,21 +34,61 @@ def reach_bucket(survey: Survey, node: NodeFacts) -> Remedy:
             advice=("in a VPC the resolver is the subnet's; enableDnsSupport and the DHCP options decide",),
         )
     if first is not None and not path.unconnected(first):
-        to, name = shlex.quote(f"{first.host}:{first.port}"), shlex.quote(first.host)
-        text = f"openssl s_client -connect {to} -servername {name} -showcerts </dev/null"
-        return Remedy(
-            caution="which side is wrong about the certificate is not proven: this shows who signed it, and for whom",
-            commands=(Command(where=node.name, text=text),),
-            advice=(
-                "a proxy that opens TLS, an authority that the trust store lacks, or a wrong clock; "
-                "Elasticsearch's own trust store is the JVM's",
-            ),
-        )
+        return _whose_certificate(node, first)
     try:
         reference = routes.own_table_matches(survey, node)
     except (CouldNotCheck, NotApplicable):
         return upstream_route(survey, node)
     return own_route(survey, node) if reference is None else upstream_route(survey, node)
+
+
+def _whose_certificate(node: NodeFacts, refused: BucketPath) -> Remedy:
+    """Who signed what is served, and what the store that refuses it holds; which of the two is wrong they show."""
+    to, name = shlex.quote(f"{refused.host}:{refused.port}"), shlex.quote(refused.host)
+    commands = [
+        Command(where=node.name, text=f"openssl s_client -connect {to} -servername {name} -showcerts </dev/null")
+    ]
+    advice = ["a proxy that opens TLS, an authority that the trust store lacks, or a wrong clock"]
+    store = refused.trust_store
+    if store is None:
+        advice.append("Elasticsearch's own trust store is the JVM's")
+    else:
+        home, inside, _ = store.partition("/lib/security/")
+        tool = shlex.quote(f"{home}/bin/keytool" if inside else "keytool")
+        text = f"ls -l {shlex.quote(store)}; sudo {tool} -list -keystore {shlex.quote(store)}"
+        commands.append(Command(where=node.name, text=text))
+        advice.append(f"compare {store} with a node's that gets through: sha256sum {shlex.quote(store)}")
+        if refused.host_trusts and store.startswith(JAVA_OF_DEBIAN):
+            advice.append("Debian writes that file from the host's own store: sudo update-ca-certificates --fresh")
+        elif refused.host_trusts:
+            advice.append(
+                "an upgrade replaces the JDK's own store: keep an authority of one's own in a file beside it and name "
+                "that by -Djavax.net.ssl.trustStore in jvm.options.d"
+            )
+        advice.append("the JVM reads its store when it starts: restart Elasticsearch on this node afterwards")
+    return Remedy(
+        caution="which side is wrong about the certificate is not proven: this shows who signed it, and for whom",
+        commands=tuple(commands),
+        advice=(*advice, AFTERWARDS),
+    )
+
+
+def _which_bucket(survey: Survey, node: NodeFacts, gone: BucketPath) -> Remedy:
+    """Deleted, or never there: who knows which is not on the node."""
+    name = shlex.quote(gone.repository)
+    return Remedy(
+        caution="which bucket is meant is not proven: these show what the repository names and what the account has",
+        commands=(
+            ask(survey, node, f"_snapshot/{gone.repository}", "GET"),
+            Command(where=CONTROLLER, text="aws s3api list-buckets --query 'Buckets[].Name' --output text"),
+        ),
+        advice=(
+            f"another name: register {name} again (PUT _snapshot/{gone.repository}) with all of its settings and the "
+            "right bucket; do not delete the repository first, searchable snapshots may hang on it",
+            "deleted: a bucket of that name can be made again, empty; the snapshots in it are gone with it",
+            AFTERWARDS,
+        ),
+    )
 
 
 def _drop_name(survey: Survey, node: NodeFacts, named: BucketPath) -> Remedy:

@@ -70,7 +70,7 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
         commands.extend(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories)
         advice[:0] = (
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
-            *steps.spares(survey, node),
+            *steps.spares(survey, node, settings),
             *refused_certificate(node),
         )
     else:

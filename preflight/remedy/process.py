@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..facts import NodeFacts, Survey, Unknown
+import shlex
+
+from ..facts import Install, NodeFacts, Survey, Unknown
 from ..judgement import Command, Remedy
 from ..rules import restart
 from .asking import CONTROLLER, unit_of, waits
@@ -13,7 +15,7 @@ from .restart import come_back
 def start_elasticsearch(survey: Survey, node: NodeFacts) -> Remedy:
     """Read why it stopped, then start it; not while its configuration is known to refuse."""
     log = Command(where=node.name, text="sudo sh -c 'tail -n 50 /var/log/elasticsearch/*.log'")
-    if isinstance(node.install, Unknown) or unit_of(node) is None:
+    if not isinstance(node.install, Install) or unit_of(node) is None:
         return Remedy(caution="how it is started here is not known", advice=("start it as it was started before",))
     why = waits(node)
     if why is not None:
@@ -36,10 +38,12 @@ def join(survey: Survey, node: NodeFacts) -> Remedy:
     """Start it where it does not run; else show what its log says of finding a master."""
     if node.process is None:
         return start_elasticsearch(survey, node)
-    text = "sudo sh -c 'grep -hiE \"master|discovery|join\" /var/log/elasticsearch/*.log | tail -n 30'"
+    home = node.install.home if isinstance(node.install, Install) and node.install.layout == "tar" else None
+    logs = shlex.quote(f"{home}/logs" if home else "/var/log/elasticsearch")
+    script = f'grep -hiE "master|discovery|join" {logs}/*.log | tail -n 30'
     return Remedy(
         caution="why it is not a member of the others' cluster is not proven: its log says",
-        commands=(Command(where=node.name, text=text),),
+        commands=(Command(where=node.name, text=f"sudo sh -c {shlex.quote(script)}"),),
         advice=("compare cluster.name, discovery.seed_hosts and PORT-1 of both sides",),
     )
 

@@ -72,7 +72,7 @@ def replace_keys(survey: Survey, node: NodeFacts, settings: list[str], *, cautio
         commands.append(ask(survey, node, f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"))
         advice += [
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer",
-            *steps.spares(survey, node),
+            *steps.spares(survey, node, pairs),
             *refused_certificate(node),
         ]
     else:

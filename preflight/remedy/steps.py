@@ -88,10 +88,10 @@ def _elsewhere(survey: Survey, node: NodeFacts) -> str:
     return "that would put in use whatever waits on another node's disk"
 
 
-def spares(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
+def spares(survey: Survey, node: NodeFacts, besides: Sequence[str] = ()) -> tuple[str, ...]:
     """What a reload of every node would put in use elsewhere, as a reason to leave the node's id in the path.
 
-    Also what the node's own reload puts in use besides.
+    Also what the node's own reload puts in use besides. besides: settings that are gone, or new, by then
     """
     waiting: dict[str, list[str]] = {}
     for one in (node, *members.companions(survey, node)):
@@ -100,7 +100,7 @@ def spares(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
         except (CouldNotCheck, NotApplicable):
             continue
         waiting[one.name] = [name for keys in found if keys.may_wait for name in keys.settings]
-    own = waiting.pop(node.name, [])
+    own = [name for name in waiting.pop(node.name, []) if name not in besides]
     others = [f"{members.listed(names)} on {name}'s disk" for name, names in waiting.items() if names]
     lines = []
     if own:

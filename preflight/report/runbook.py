@@ -1,8 +1,9 @@
 """runbook.md: what to type, where and in which order. Markdown for a ticket, for a terminal and for scripts/carry-out.
 
 What a program reads: a line that begins with `On`, naming the host and the login, and under it blocks of one command,
-each fenced with "sh PHASE HOST". A quoted line that begins with **Not yet** forbids its section, one with **By hand**
-asks for a person. No other line can look like these: prose stands in lists, wrapped and without a run of backticks.
+each fenced with "sh PHASE HOST". A quoted line that begins with **Not yet** forbids its section, **In no hurry** keeps
+it out of what is carried out unasked, **By hand** asks for a person. No other line can look like these: prose stands in
+lists, wrapped and without a run of backticks.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import get_args
 
 from ..facts import Install, NodeFacts, Survey, Unknown
 from ..judgement import Cause, Command, Diagnosis, Phase, Remedy, Step
+from ..outcomes import Outcome
 from . import words
 
 WIDTH = 100
@@ -30,15 +32,17 @@ NEVER = (
 UNKNOWN = "no command that mends this is known: what was seen is all there is to go by"
 
 
-def text(survey: Survey, diagnosis: Diagnosis, *, interrupted: bool = False) -> str:
+def text(survey: Survey, outcomes: Sequence[Outcome], diagnosis: Diagnosis, *, interrupted: bool = False) -> str:
     """The whole file; one line where there is no cause to mend."""
+    warned = {(o.check, o.node) for o in outcomes if o.outcome == "warning"}
     headline = _prose(words.headline(diagnosis, interrupted))
     if not diagnosis.causes:
         return f"Nothing to carry out. {headline}\n"
     lines = ["# Runbook", "", *_item(headline, ""), "", *_preamble(survey, diagnosis), ""]
     told: dict[object, int] = {}
     for number, cause in enumerate(diagnosis.causes, 1):
-        lines += [*_section(survey, number, cause, told), ""]
+        calm = bool(cause.explains) and warned.issuperset(cause.explains)
+        lines += [*_section(survey, number, cause, told, calm=calm), ""]
     lines += ["## At the end", "", *_item("Run the suite again: it proves the mend, or says what is left.")]
     return "\n".join(lines) + "\n"
 
@@ -78,7 +82,8 @@ def _is_master(node: NodeFacts) -> bool:
     return not isinstance(node.view, Unknown) and node.view.master_id == node.view.node_id
 
 
-def _section(survey: Survey, number: int, cause: Cause, told: dict[object, int]) -> Iterator[str]:
+def _section(survey: Survey, number: int, cause: Cause, told: dict[object, int], *, calm: bool) -> Iterator[str]:
+    """calm: warnings alone follow from the cause."""
     doubt = "" if cause.confidence == "certain" else f" ({cause.confidence})"
     yield f"## {number}. {_prose(cause.title)}{doubt}"
     yield ""
@@ -92,6 +97,9 @@ def _section(survey: Survey, number: int, cause: Cause, told: dict[object, int])
         if not remedies:
             return
     told.update({_key(remedy): number for _, remedy in remedies})
+    if calm:
+        yield ""
+        yield from _item("**In no hurry**: nothing fails by this today.", "> ", "> ")
     cautions = list(dict.fromkeys(remedy.caution for _, remedy in remedies if remedy.caution))
     for caution in cautions:
         yield ""

@@ -1,4 +1,4 @@
-"""PATH: DNS, TCP and TLS from this node to the bucket of every S3 repository, whatever its routing table says."""
+"""PATH-1: DNS, TCP and TLS from this node to the bucket of every S3 repository, whatever its routing table says."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def reaches_buckets(survey: Survey, node: NodeFacts) -> Finding | None:
         if path is None or broken is None:
             continue
         words = f"{repository.name}: {broken}"
-        if path.tcp == "open" and _other_trust(survey, node, repository):
-            doubts.append(f"{words}; that is this host's trust store, Elasticsearch has the JVM's")
+        if path.tcp == "open" and not missing(path) and _other_trust(survey, node, path, repository):
+            doubts.append(f"{words}; {_whose(path)}")
         else:
             lines.append(words)
             table = table or unconnected(path)
@@ -51,13 +51,26 @@ def unconnected(path: BucketPath) -> bool:
     return path.tcp is not None and path.tcp != "open"
 
 
-def _other_trust(survey: Survey, node: NodeFacts, repository: Repository) -> bool:
-    """True where a certificate that this host refuses says nothing of Elasticsearch, which asks the JVM's trust store.
+def _other_trust(survey: Survey, node: NodeFacts, path: BucketPath, repository: Repository) -> bool:
+    """True where a certificate that was refused here says nothing of Elasticsearch, or nothing certain.
 
-    `_verify` passes with it; or it was not called, and a service of one's own may have an authority of one's own.
+    `_verify` passes with it; or the JVM's trust store could not be read, `_verify` was not called, and a service of
+    one's own may have an authority of one's own.
     """
     passes = repository_rules.good(survey, node, repository.name)
-    return bool(passes) or (passes is None and not s3.endpoint(node, survey.member_of(node), repository).aws)
+    elsewhere = not s3.endpoint(node, survey.member_of(node), repository).aws
+    return bool(passes) or (passes is None and elsewhere and path.trust_store is None)
+
+
+def _whose(path: BucketPath) -> str:
+    if path.trust_store is None:
+        return "that is this host's trust store, Elasticsearch has the JVM's"
+    return "yet _verify passes"
+
+
+def untrusted(path: BucketPath) -> bool:
+    """True where the JVM's own trust store, or what stands in for it, does not accept S3's certificate."""
+    return (path.tls or "").startswith("certificate verify failed")
 
 
 def problem(path: BucketPath) -> str | None:
@@ -70,8 +83,16 @@ def problem(path: BucketPath) -> str | None:
         how = {"refused": "refused", "timeout": "timeout", "no-route": "no route"}[path.tcp]
         return f"TCP to {where} ({', '.join(path.addresses)}{given}): {how} after {path.milliseconds:.0f} ms"
     if path.tls not in (None, "ok"):
-        return f"TLS to {where}{f' ({path.addresses[0]}{given})' if given else ''}: {path.tls}"
+        store = f" by the JVM's {path.trust_store}" if path.trust_store else ""
+        return f"TLS to {where}{f' ({path.addresses[0]}{given})' if given else ''}: {path.tls}{store}"
+    if missing(path):
+        return f"S3 has no bucket {path.host} (HTTP 404 to HEAD)"
     return None
+
+
+def missing(path: BucketPath) -> bool:
+    """True where S3 itself says that there is no such bucket: it tells anybody, and answers 403 for one that exists."""
+    return path.head_status == 404 and s3.is_aws(path.host)
 
 
 def misnamed(survey: Survey, node: NodeFacts, path: BucketPath) -> str | None:
@@ -80,7 +101,7 @@ def misnamed(survey: Survey, node: NodeFacts, path: BucketPath) -> str | None:
     Nobody gets there by that address: a line of /etc/hosts gave it, and DNS or a companion that reaches the bucket has
     another; or there is no address at all, where a companion has one. Raises CouldNotCheck.
     """
-    if problem(path) is None:
+    if problem(path) is None or missing(path):
         return None
     reaching = {
         other.name: theirs.addresses

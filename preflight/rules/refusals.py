@@ -19,10 +19,11 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
 
     key refused: S3 was reached and does not accept the key itself; denied: the key is good, a policy says no
     no credentials: nothing to sign with; connection: S3 was not reached; clock: signed at another time than S3's
+    bucket: there is none of that name; region: it is in another one than was asked
     """
 
     pattern: str
-    kind: Literal["key refused", "denied", "no credentials", "connection", "clock"]
+    kind: Literal["key refused", "denied", "no credentials", "connection", "clock", "bucket", "region"]
     words: str
 
 
@@ -53,6 +54,17 @@ MEANINGS = (
         pattern=r"difference between the request time and the current time is too large|RequestTimeTooSkewed",
         kind="clock",
         words="the node's clock and S3's are more than 15 minutes apart",
+    ),
+    Meaning(
+        pattern=r"specified bucket does not exist|NoSuchBucket",
+        kind="bucket",
+        words="S3 has no bucket of that name",
+    ),
+    Meaning(
+        pattern=r"must be addressed using the specified endpoint|PermanentRedirect"
+        r"|authorization header is malformed; the region|AuthorizationHeaderMalformed",
+        kind="region",
+        words="the bucket is in another region than the one the request was made for",
     ),
     Meaning(
         pattern=r"\baccess ?denied\b|is not authorized to perform",

@@ -7,7 +7,7 @@ import re
 from .. import s3, versions
 from ..facts import CouldNotCheck, NodeFacts, Repository, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
-from . import members
+from . import members, path
 from . import repository as repository_rules
 
 REMOVED = re.compile(r"(?:cloud\.aws|repositories\.s3)\..+")
@@ -70,12 +70,25 @@ def bucket_region(survey: Survey, node: NodeFacts, repository: str) -> str | Non
     return None
 
 
+def absent(survey: Survey, node: NodeFacts, repository: str) -> bool:
+    """True where S3 says that the repository's bucket does not exist: to this node, else to a companion."""
+    return any(
+        bucket.repository == repository and path.missing(bucket)
+        for witness in (node, *members.companions(survey, node))
+        for bucket in (() if isinstance(witness.buckets, Unknown) else witness.buckets)
+    )
+
+
 def agrees(survey: Survey, node: NodeFacts) -> Finding | None:
     """None where every repository's region is known on this node and is the bucket's, hence every node's."""
     problems: list[str] = []
     wanted: list[str] = []
     undecided: CouldNotCheck | None = None
-    for repository in judged(survey, node):
+    repositories = judged(survey, node)
+    there = [repository for repository in repositories if not absent(survey, node, repository.name)]
+    if not there:
+        raise NotApplicable(f"S3 has no bucket for {repositories[0].name}, hence no region (PATH-1)")
+    for repository in there:
         try:
             problem, expected = _judge(survey, node, repository)
         except CouldNotCheck as error:

@@ -6,6 +6,7 @@ import pytest
 
 from lab import faults, matrix, state
 from lab.errors import LabError
+from lab.matrix import run
 from lab.matrix.__main__ import main
 from lab.matrix.cells import HEALTHY, TOGETHER, Placed
 from lab.matrix.judgement import Declared, Named
@@ -124,7 +125,8 @@ def test_a_combination_is_made_of_faults_that_there_are_on_nodes_that_it_declare
 
 def test_every_fault_is_there_on_both_positions_beside_the_healthy_cluster_and_the_combinations():
     found = matrix.cells("8.19.21")
-    assert len(found) == len(set(found)) == 1 + 2 * len(faults.FAULTS) + len(faults.COMBINATIONS)
+    once = sum(fault.everywhere for fault in faults.FAULTS.values())
+    assert len(found) == len(set(found)) == 1 + 2 * len(faults.FAULTS) - once + len(faults.COMBINATIONS)
     assert found[0] == (HEALTHY, TOGETHER)
 
 
@@ -137,7 +139,8 @@ def test_the_short_form_has_every_row_once_and_both_positions_in_turn():
     found = matrix.cells("8.19.21", short=True)
     assert {cell.row for cell in found} == {HEALTHY, *faults.FAULTS, *faults.COMBINATIONS}
     assert len(found) == len({cell.row for cell in found})
-    positions = [cell.position for cell in found if cell.row in faults.FAULTS]
+    rows = [cell for cell in found if cell.row in faults.FAULTS and not faults.FAULTS[cell.row].everywhere]
+    positions = [cell.position for cell in rows]
     assert abs(positions.count(matrix.DATA) - positions.count(matrix.MASTER)) <= 1
 
 
@@ -208,6 +211,25 @@ def test_a_lab_that_is_up_is_not_taken_down_for_the_matrix(tmp_path, monkeypatch
     monkeypatch.setattr(state, "load", lab)
     with pytest.raises(LabError, match="a lab is up"):
         Matrix(["8.19.21"], rows=None, short=False, record=Record(tmp_path / "f.jsonl"), reports=tmp_path)
+
+
+def test_a_lab_that_does_not_come_up_is_a_miss_of_each_of_its_cells_and_no_end(tmp_path, monkeypatch):
+    said = []
+
+    def command(*arguments):
+        said.append(arguments[0])
+        if arguments[0] == "up":
+            raise LabError("no memory")
+
+    monkeypatch.setattr(state, "load", lambda: None)
+    monkeypatch.setattr(run, "_lab", command)
+    record = Record(tmp_path / "f.jsonl")
+    Matrix(["8.19.21", "9.5.2"], rows=["env-keys"], short=False, record=record, reports=tmp_path).run()
+    assert [(r.version, r.misses) for r in record.results] == [
+        (version, ("the lab: no memory",)) for version in ("8.19.21", "8.19.21", "9.5.2", "9.5.2")
+    ]
+    assert said == ["down", "up", "up", "down"] * 2
+    assert not any(result.detected for result in record.results)
 
 
 @pytest.mark.parametrize("arguments", [["--faults=nonsense"], ["--versions=6.8.0"], ["--versions=latest"]])

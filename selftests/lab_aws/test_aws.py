@@ -120,7 +120,7 @@ def test_the_administrator_sees_what_was_set_up(aws):
     profile = iam.get_instance_profile(InstanceProfileName=names.ROLE)["InstanceProfile"]
     assert [role["RoleName"] for role in profile["Roles"]] == [names.ROLE]
     buckets = aws.client("s3", aws.keys("admin_key")).list_buckets()["Buckets"]
-    assert [bucket["Name"] for bucket in buckets] == [names.BUCKET]
+    assert [bucket["Name"] for bucket in buckets] == [names.BUCKET, names.OTHER_BUCKET]
 
 
 def test_a_wrong_secret_is_told_apart_from_an_unknown_key(aws):

@@ -95,13 +95,17 @@ def imds_handler(*, role="es-node", code="Success", token_status=200, document=T
     return Imds
 
 
-def s3_handler(*, key=KEY, region="ap-northeast-2", refuse=None):
-    """One bucket: HEAD answers 403 unsigned; a list is answered where botocore computes the same signature."""
+def s3_handler(*, key=KEY, region="ap-northeast-2", refuse=None, home=None):
+    """One bucket: HEAD answers 403 unsigned; a list is answered where botocore computes the same signature.
+
+    home: the one host that the bucket is reached at, any other answers 301
+    """
 
     class S3(Answering):
         def do_HEAD(self):
             self.server.seen.append(("HEAD", self.path, dict(self.headers)))
-            self.say(403, x_amz_bucket_region=region)
+            elsewhere = home is not None and self.headers["host"].partition(":")[0] != home
+            self.say(301 if elsewhere else 403, x_amz_bucket_region=region)
 
         def do_GET(self):
             self.server.seen.append(("GET", self.path, dict(self.headers)))

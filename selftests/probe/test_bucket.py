@@ -22,10 +22,13 @@ from preflight.probe.sections.bucket import AWS_S3
 
 LIST = "AWS_S3 = re.compile("
 HOST = "es-snapshots.s3.localhost"
+ASKED, HOME = (f"es-snapshots.s3.{region}.amazonaws.com" for region in ("us-east-1", "ap-northeast-2"))
+OURS = (HOST, ASKED, HOME)
 QUESTION = {
     "repository": "s3_backup",
     "bucket": "es-snapshots",
     "base_path": "prod/a b",
+    "service": "s3.localhost",
     "host": HOST,
     "region": "ap-northeast-2",
     "path_style": False,
@@ -48,7 +51,8 @@ def node(start, tmp_path):
         # One name of ours for the resolver, and for the rule which hosts are AWS's: the rest is as on a node.
         replace = {
             'METADATA = ("169.254.169.254", 80)': f'METADATA = ("127.0.0.1", {metadata.port})',
-            "socket.getaddrinfo(host, None": f"socket.getaddrinfo({{'{HOST}': '127.0.0.1'}}.get(host, host), None",
+            "socket.getaddrinfo(host, None": "socket.getaddrinfo("
+            f"dict.fromkeys({OURS}, '127.0.0.1').get(host, host), None",
         }
         if aws:
             replace[LIST] = f"AWS_S3 = re.compile(r'{HOST}|'"
@@ -97,6 +101,37 @@ def test_path_style_names_the_bucket_in_the_path(node):
     found, seen = node({"path_style": True, "base_path": ""})
     assert found.signed_list.status == 200
     assert [path for _, path, _ in seen] == ["/es-snapshots", "/es-snapshots?list-type=2&max-keys=1"]
+
+
+def hosted(headers):
+    return next(value for name, value in headers.items() if name.lower() == "host").partition(":")[0]
+
+
+def test_a_bucket_of_another_region_is_listed_there(node):
+    """The path that was asked for stays as it was seen; the role is proven where the bucket is."""
+    question = {"service": "s3.us-east-1.amazonaws.com", "host": ASKED, "region": "us-east-1"}
+    found, seen = node(question, names=(ASKED, HOME), home=HOME)
+    assert (found.host, found.head_status, found.bucket_region) == (ASKED, 301, "ap-northeast-2")
+    assert found.signed_list.status == 200
+    assert [(method, hosted(headers)) for method, _, headers in seen] == [
+        ("HEAD", ASKED), ("HEAD", HOME), ("GET", HOME),
+    ]  # fmt: skip
+
+
+def test_a_line_of_hosts_that_gave_the_address_is_named(monkeypatch, tmp_path):
+    file = tmp_path / "hosts"
+    file.write_text(
+        f"127.0.0.1 localhost\n# 10.0.0.9 {HOST}\n10.0.0.9\t{HOST.upper()} other # old endpoint\n10.0.0.8 {HOST}\n"
+    )
+    monkeypatch.setattr(bucket, "HOSTS", str(file))
+    assert bucket.hosts_lines(HOST, ["10.0.0.9"]) == [3]
+    assert bucket.hosts_lines(HOST, ["10.0.0.7"]) == []
+    monkeypatch.setattr(bucket, "HOSTS", str(tmp_path / "none"))
+    assert bucket.hosts_lines(HOST, ["10.0.0.9"]) == []
+
+
+def test_dns_that_has_no_answer_is_none():
+    assert bucket.from_dns("no-such-bucket.invalid", 5) is None
 
 
 def test_what_s3_refuses_is_said_in_its_words_and_without_a_key(node):

@@ -13,6 +13,7 @@ import pytest
 import report_scenes as scenes
 
 from preflight.judgement import Cause, Command, Diagnosis, Remedy, Step
+from preflight.outcomes import Outcome
 from preflight.report import runbook
 
 ROOT = Path(__file__).parents[2]
@@ -24,9 +25,9 @@ def cause(*remedies, nodes=("es-2",), title="es-2: stale static keys", **more):
     return Cause(title=title, nodes=nodes, remedy=remedies[0], **fields)
 
 
-def text_of(*causes, survey=None, **more):
+def text_of(*causes, survey=None, outcomes=()):
     diagnosis = Diagnosis(verdict="Snapshots fail.", causes=causes, nodes=())
-    return runbook.text(survey or scenes.healthy().survey, diagnosis, **more)
+    return runbook.text(survey or scenes.healthy().survey, outcomes, diagnosis)
 
 
 def step(phase, *texts, where="es-2", title=None, notes=()):
@@ -59,7 +60,7 @@ def carried(tmp_path):
 
 def test_a_healthy_run_has_nothing_to_carry_out_and_one_line():
     scene = scenes.healthy()
-    assert runbook.text(scene.survey, scene.diagnosis) == (
+    assert runbook.text(scene.survey, scene.outcomes, scene.diagnosis) == (
         "Nothing to carry out. Snapshots to S3 work on all 3 nodes.\n"
     )
 
@@ -110,6 +111,24 @@ def test_a_refusal_anywhere_forbids_everything_but_other_sections_can_be_asked_f
     assert "```sh prove es-3\necho the role\n```" in text
     assert carried(text, "1").typed == ["admin@198.18.0.12: echo change"]
     assert carried(text, "3").returncode == 1
+
+
+def test_what_nothing_fails_by_is_carried_out_only_where_its_section_is_named(carried):
+    """Keys that S3 accepts today are a policy's matter; a refusal there keeps nobody from mending the incident."""
+    outcomes = [
+        Outcome(check=check, node="es-2", severity="high", outcome=outcome, title="")
+        for check, outcome in (("KEY-1", "warning"), ("REPO-1", "fail"))
+    ]
+    calm = cause(Remedy(steps=(step("change", "echo calm"),)), title="calm", explains=(("KEY-1", "es-2"),))
+    refused = cause(Remedy(caution="do not"), title="refused", explains=(("KEY-1", "es-2"),))
+    both = cause(
+        Remedy(steps=(step("change", "echo now"),)), title="both", explains=(("KEY-1", "es-2"), ("REPO-1", "es-2"))
+    )
+    text = text_of(both, calm, refused, outcomes=outcomes)
+    assert [line.split(": ")[1] for line in carried(text).typed] == ["echo now"]
+    assert [line.split(": ")[1] for line in carried(text, "2").typed] == ["echo calm"]
+    alone = carried(text_of(calm, outcomes=outcomes))
+    assert (alone.typed, alone.returncode) == ([], 1) and "name a section" in alone.stderr
 
 
 def test_what_is_for_a_person_stops_it(carried):
@@ -165,7 +184,7 @@ def test_a_command_that_cannot_be_shown_as_it_is_is_not_shown(carried):
 
 def test_only_headings_and_commands_are_wider_than_a_ticket():
     scene = scenes.incident()
-    lines = runbook.text(scene.survey, scene.diagnosis).splitlines()
+    lines = runbook.text(scene.survey, scene.outcomes, scene.diagnosis).splitlines()
     commands = {c.text for cause in scene.diagnosis.causes for c in cause.remedy.commands}
     assert [line for line in lines if len(line) > 100 and line not in commands and not line.startswith("#")] == []
 

@@ -54,6 +54,12 @@ NO_CREDENTIALS = "Unable to load credentials from any of the providers in the ch
 DENIED = "Access Denied"
 CONNECT_TIMED_OUT = "Unable to execute HTTP request: Connect timed out"
 STATIC_KEYS = ("s3.client.default.access_key", "s3.client.default.secret_key")
+REDIRECT = (
+    "The bucket you are attempting to access must be addressed using the specified endpoint. "
+    "Please send all future requests to this endpoint."
+)
+NO_BUCKET = "The specified bucket does not exist"
+PKIX = "PKIX path building failed: unable to find valid certification path to requested target"
 REGION = "ap-northeast-2"
 BUCKET = f"es-snapshots.s3.{REGION}.amazonaws.com"
 S3_ADDRESS = "198.18.1.10"
@@ -372,6 +378,11 @@ def stale_keys(survey: Survey, name: str) -> Survey:
     return verify_fails(with_keys(survey, name, *STATIC_KEYS), name, STALE)
 
 
+def current_key(survey: Survey, name: str) -> Survey:
+    """Static keys that S3 accepts."""
+    return with_keys(survey, name, *STATIC_KEYS, key="new")
+
+
 def half_rotated(survey: Survey, name: str) -> Survey:
     """A rotation that did not reach this node: it signs with the old key, every other one with the new."""
     for node in survey.nodes:
@@ -562,6 +573,101 @@ def clock_skew(survey: Survey, name: str, seconds: float = -1200.0) -> Survey:
     return with_node(survey, name, buckets=tuple(replace(b, clock_offset=seconds) for b in found.buckets))
 
 
+def change_buckets(survey: Survey, name: str, **changes: Any) -> Survey:
+    """The survey with every bucket changed as this node sees it."""
+    found = survey.node(name)
+    assert not isinstance(found.buckets, Unknown)
+    return with_node(survey, name, buckets=tuple(replace(b, **changes) for b in found.buckets))
+
+
+def _repository(survey: Survey, **changes: Any) -> Survey:
+    repositories = survey.clusters[0].repositories
+    assert not isinstance(repositories, Unknown)
+    return with_cluster(survey, repositories=tuple(replace(r, **changes) for r in repositories))
+
+
+def region_wrong(survey: Survey, name: str) -> Survey:
+    """The repository's own settings name another region: on every node, whichever is named."""
+    survey = _repository(survey, region="us-east-1")
+    for node in survey.nodes:
+        survey = change_buckets(
+            survey, node.name, host="es-snapshots.s3.us-east-1.amazonaws.com", head_status=301, bucket_region=REGION
+        )
+    return verify_fails(survey, _master(survey), REDIRECT)
+
+
+def region_differs(survey: Survey, name: str) -> Survey:
+    """This node's client is set to another region than the bucket's and the others'."""
+    survey = with_member(survey, name, clients=(S3Client(name="default", region="us-east-1"),))
+    host = "es-snapshots.s3.us-east-1.amazonaws.com"
+    return verify_fails(change_buckets(survey, name, host=host, head_status=301), name, REDIRECT)
+
+
+def removed_region_setting(survey: Survey, name: str) -> Survey:
+    """cloud.aws.region in a file that no start has read yet."""
+    return yml_names(survey, name, "cloud.aws.region")
+
+
+def bucket_missing(survey: Survey, name: str) -> Survey:
+    """The repository names a bucket that there is not."""
+    survey = _repository(survey, bucket="es-snapshots-2019")
+    for node in survey.nodes:
+        survey = change_buckets(
+            survey,
+            node.name,
+            host=f"es-snapshots-2019.s3.{REGION}.amazonaws.com",
+            head_status=404,
+            bucket_region=None,
+            signed_list=SignedList(status=404, code="NoSuchBucket", message=NO_BUCKET),
+        )
+    return verify_fails(survey, _master(survey), NO_BUCKET)
+
+
+def bucket_other_region(survey: Survey, name: str) -> Survey:
+    """The repository's bucket lies in another region than every node's client is set to."""
+    survey = _repository(survey, bucket="es-snapshots-virginia")
+    host = f"es-snapshots-virginia.s3.{REGION}.amazonaws.com"
+    for node in survey.nodes:
+        survey = change_buckets(survey, node.name, host=host, head_status=301, bucket_region="us-east-1")
+    return verify_fails(survey, _master(survey), REDIRECT)
+
+
+def bucket_denied(survey: Survey, name: str) -> Survey:
+    """A policy of the bucket denies this node's address what its role may do elsewhere."""
+    words = (
+        "User: arn:aws:sts::123456789012:assumed-role/es-node/i-0a is not authorized to perform: s3:ListBucket on "
+        'resource: "arn:aws:s3:::es-snapshots" with an explicit deny in a resource-based policy'
+    )
+    answer = SignedList(status=403, code="AccessDenied", message=words)
+    return verify_fails(change_buckets(survey, name, signed_list=answer), name, words)
+
+
+def repository_readonly(survey: Survey, name: str) -> Survey:
+    """Registered as read-only: `_verify` reads."""
+    return _repository(survey, readonly=True)
+
+
+def tls_untrusted(survey: Survey, name: str) -> Survey:
+    """The JVM's trust store lacks the authority of S3's certificate; the host's own has it."""
+    refused = "certificate verify failed: unable to get local issuer certificate"
+    survey = change_buckets(
+        survey,
+        name,
+        tls=refused,
+        trust_store="/etc/ssl/certs/java/cacerts",
+        host_trusts=True,
+        head_status=None,
+        bucket_region=None,
+        clock_offset=None,
+        signed_list=Unknown(reason="not tried: no TLS connection to the bucket"),
+    )
+    return verify_fails(survey, name, PKIX)
+
+
+def _master(survey: Survey) -> str:
+    return next(n.name for n in survey.nodes if node_id(n.name) == survey.clusters[0].master_id)
+
+
 def route_own(survey: Survey, name: str, gateway: str = "198.18.0.254") -> Survey:
     """The node's own default route differs and S3 is cut off."""
     found = survey.node(name)
@@ -686,8 +792,7 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "stale-on-disk": stale_on_disk,
     "keystore-half": keystore_half,
     "lone-session-token": lone_session_token,
-    "half-rotated-key": half_rotated,
-    "reload-would-arm-other-node": reload_would_arm_another,
+    "keystore-current-key": current_key,
     "keystore-password": keystore_password,
     "keystore-unreadable": keystore_unreadable,
     "keystore-missing": keystore_missing,
@@ -700,6 +805,14 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "route-drift-upstream": route_upstream,
     "dns-wrong": dns_wrong,
     "clock-skew": clock_skew,
+    "region-wrong": region_wrong,
+    "region-differs": region_differs,
+    "removed-region-setting": removed_region_setting,
+    "bucket-missing": bucket_missing,
+    "bucket-other-region": bucket_other_region,
+    "bucket-policy-denies-one-node": bucket_denied,
+    "repository-readonly": repository_readonly,
+    "s3-tls-untrusted": tls_untrusted,
     "env-keys": env_keys,
     "jvm-option-keys": jvm_option_keys,
     "default-file-keys": default_file_keys,

@@ -149,3 +149,65 @@ def test_the_name_alone_is_taken_out_of_its_line_and_only_where_dns_has_another(
     )
     unsure = remedy.reach_bucket(survey, buckets(survey, resolver=None).node("es-2"))
     assert unsure.caution and not any("sed" in command.text for command in unsure.commands)
+
+
+# The bucket
+
+
+def test_a_read_only_repository_proves_no_snapshot():
+    """`_verify` passes on it, by reading alone."""
+    survey = surveys.repository_readonly(healthy(), "es-1")
+    diagnosis = diagnose(survey, judged(survey))
+    assert diagnosis.verdict == (
+        "Nothing found wrong; snapshots to S3 are not proven (every S3 repository is registered as read-only)."
+    )
+    assert diagnosis.notes == ("registered as read-only: s3_backup; _verify reads there and writes nothing",)
+
+
+def test_a_404_from_elsewhere_than_aws_says_nothing_of_a_bucket():
+    survey = surveys.change_buckets(healthy(), "es-2", head_status=404, host="minio.internal")
+    assert judge(survey, rule=path.reaches_buckets) is None
+
+
+def test_a_missing_bucket_is_seen_without_verify_too():
+    survey = surveys.bucket_missing(healthy(read_only=True), "es-2")
+    finding = judge(survey, rule=path.reaches_buckets)
+    assert finding.observed == (
+        "s3_backup: S3 has no bucket es-snapshots-2019.s3.ap-northeast-2.amazonaws.com (HTTP 404 to HEAD)"
+    )
+    mend = remedy.reach_bucket(survey, survey.node("es-2"))
+    assert mend.caution and not any("mb" in c.text or "create" in c.text or "DELETE" in c.text for c in mend.commands)
+
+
+# The certificate
+
+
+def test_the_jvm_s_own_store_decides_unless_verify_passes():
+    survey = surveys.tls_untrusted(healthy(), "es-2")
+    finding = judge(survey, rule=path.reaches_buckets)
+    assert not finding.warning and finding.observed.endswith("by the JVM's /etc/ssl/certs/java/cacerts")
+    works = surveys.with_cluster(survey, verifications=healthy().clusters[0].verifications)
+    finding = judge(works, rule=path.reaches_buckets)
+    assert finding.warning and finding.observed.endswith("yet _verify passes")
+
+
+def test_the_host_s_store_is_said_to_be_that():
+    survey = surveys.change_buckets(
+        surveys.tls_untrusted(healthy(), "es-2"), "es-2", trust_store=None, host_trusts=None
+    )
+    works = surveys.with_cluster(survey, verifications=healthy().clusters[0].verifications)
+    finding = judge(works, rule=path.reaches_buckets)
+    assert finding.warning and finding.observed.endswith("that is this host's trust store, Elasticsearch has the JVM's")
+    (cause,) = diagnose(survey, judged(survey)).causes
+    assert (cause.id, cause.confidence) == ("tls-untrusted", "likely")
+
+
+def test_what_is_printed_of_a_certificate_shows_both_sides_and_changes_nothing():
+    survey = surveys.tls_untrusted(healthy(), "es-2")
+    mend = remedy.reach_bucket(survey, survey.node("es-2"))
+    assert [command.text.split()[0] for command in mend.commands] == ["openssl", "ls"]
+    assert any("update-ca-certificates --fresh" in line for line in mend.advice)
+    elsewhere = surveys.change_buckets(survey, "es-2", trust_store="/usr/share/elasticsearch/jdk/lib/security/cacerts")
+    mend = remedy.reach_bucket(elsewhere, elsewhere.node("es-2"))
+    assert "/usr/share/elasticsearch/jdk/bin/keytool -list" in mend.commands[1].text
+    assert any("-Djavax.net.ssl.trustStore" in line for line in mend.advice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from judged import checks, judged, not_passed
-from surveys import FAULTS, healthy, port_fails, route_upstream, stale_keys
+from surveys import FAULTS, half_rotated, healthy, port_fails, reload_would_arm_another, route_upstream, stale_keys
 
 from lab import faults as lab
 from preflight.diagnosis import diagnose
@@ -18,6 +18,7 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "stale-on-disk": ("static-keys-waiting", {"KEY-1": "fail", "RESTART-1": "fail"}),
     "keystore-half": ("keystore-half", {"KEY-1": "fail", "KEY-3": "fail", "RESTART-1": "fail"}),
     "lone-session-token": ("keystore-half", {"KEY-1": "fail", "KEY-3": "fail", "RESTART-1": "fail"}),
+    "keystore-current-key": ("static-keys-present", {"KEY-1": "warning"}),
     "keystore-password": (
         "keystore-password",
         {**{f"KEY-{n}": "could not check" for n in (1, 2, 3, 4, 5, 6)}, "RESTART-1": "fail"},
@@ -31,6 +32,10 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "route-drift-upstream": ("route-upstream", {"PATH-1": "fail", "REPO-1": "fail"}),
     "dns-wrong": ("dns-wrong", {"PATH-1": "fail", "REPO-1": "fail"}),
     "clock-skew": ("clock-skew", {"PATH-2": "fail"}),
+    "region-differs": ("region-wrong", {"REGION-1": "fail", "REPO-1": "fail"}),
+    "removed-region-setting": ("would-not-start", {"REGION-3": "fail", "RESTART-1": "fail"}),
+    "bucket-policy-denies-one-node": ("policy-denies-node", {"ROLE-3": "fail", "REPO-1": "fail"}),
+    "s3-tls-untrusted": ("tls-untrusted", {"PATH-1": "fail", "REPO-1": "fail"}),
     "env-keys": ("static-keys-in-environment", {"SRC-1": "fail", "REPO-1": "fail"}),
     "jvm-option-keys": ("static-keys-in-environment", {"SRC-1": "fail", "REPO-1": "fail"}),
     "default-file-keys": ("static-keys-on-disk", {"SRC-1": "fail", "RESTART-1": "fail"}),
@@ -38,6 +43,37 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "elasticsearch-down": ("elasticsearch-down", {"CLUSTER-1": "fail", "REPO-1": "could not check"}),
 }
 """Fault -> its cause, and what the victim's checks then are. Ports are told apart below: others see them."""
+
+
+EVERYWHERE: dict[str, tuple[str | None, str | None]] = {
+    "region-wrong": ("region-wrong", "REGION-1"),
+    "bucket-other-region": ("region-wrong", "REGION-1"),
+    "bucket-missing": ("bucket-missing", "PATH-1"),
+    "repository-readonly": (None, None),
+}
+"""Fault of the whole cluster -> its cause, and the check that fails on every node; `_verify` stops at the master."""
+
+
+@pytest.mark.parametrize("fault", EVERYWHERE)
+def test_fault_of_the_whole_cluster_is_one_cause_on_every_node(fault):
+    """Said of each node by its own path, and by `_verify` of the elected master alone."""
+    cause, check = EVERYWHERE[fault]
+    names = ("es-1", "es-2", "es-3")
+    survey = FAULTS[fault](healthy(), DATA)
+    outcomes = judged(survey)
+
+    expected = {(check, name): "fail" for name in names if check}
+    if cause:
+        expected |= {("REPO-1", name): "could not check" for name in names} | {("REPO-1", MASTER): "fail"}
+    assert not_passed(outcomes) == expected
+    causes = diagnose(survey, outcomes).causes
+    assert [(c.id, c.nodes) for c in causes] == ([(cause, names)] if cause else [])
+    assert not causes or set(causes[0].explains) == set(expected)
+    row = lab.FAULTS[fault]
+    who = {"victim": MASTER, "others": DATA}
+    shown = {(id, who[whose]): said for (id, whose), said in row.then.outcomes.items() if said != "not applicable"}
+    assert row.everywhere and row.then.cause == cause
+    assert shown == {pair: said for pair, said in expected.items() if pair[1] != "es-3"}
 
 
 @pytest.mark.parametrize("victim", [DATA, MASTER])
@@ -74,7 +110,7 @@ def test_the_lab_declares_the_same(fault):
 @pytest.mark.parametrize("victim", [DATA, MASTER])
 def test_a_half_done_rotation_is_the_cause_on_the_node_that_it_did_not_reach(victim):
     """The others' keys work and are a warning; behind a refused master nothing tells whether they do."""
-    survey = FAULTS["half-rotated-key"](healthy(), victim)
+    survey = half_rotated(healthy(), victim)
     outcomes = judged(survey)
     others = [name for name in ("es-1", "es-2", "es-3") if name != victim]
 
@@ -93,7 +129,7 @@ def test_a_half_done_rotation_is_the_cause_on_the_node_that_it_did_not_reach(vic
 @pytest.mark.parametrize("victim", [DATA, MASTER])
 def test_a_reload_that_would_arm_another_node_is_printed_for_one_node(victim):
     """The way to mend the memory of one node may not touch what waits on another's disk."""
-    survey = FAULTS["reload-would-arm-other-node"](healthy(), victim)
+    survey = reload_would_arm_another(healthy(), victim)
     outcomes = judged(survey)
     peer = MASTER if victim == DATA else DATA
     found = not_passed(outcomes)

@@ -479,9 +479,11 @@ def test_the_unit_that_is_restarted_is_the_processs_own(layout, unit, others, co
     assert any("as it was started" in line for line in mend.advice) is (command is None)
 
 
-def test_an_installation_that_is_not_known_is_not_started_by_the_packages_unit():
+@pytest.mark.parametrize("install", [None, Unknown(reason="not known while it does not run")])
+def test_an_installation_that_is_not_known_is_not_started_by_the_packages_unit(install):
+    """None: a tarball that does not run is not seen."""
     survey = surveys.elasticsearch_down(healthy(), "es-2")
-    survey = with_node(survey, "es-2", install=Unknown(reason="not known while it does not run"))
+    survey = with_node(survey, "es-2", install=install)
     mend = remedy.start_elasticsearch(survey, survey.node("es-2"))
     assert mend.commands == () and mend.caution == "how it is started here is not known"
 
@@ -525,6 +527,14 @@ def test_loaded_keys_are_forgotten_only_where_the_role_is_proven():
     assert proven.caution is None
     assert "reload_secure_settings" in texts(proven)[0]
     assert remedy.forget_loaded_keys(without, without.node("es-2")).caution.startswith("do not reload or restart yet")
+
+
+def test_a_tarballs_log_is_looked_at_where_it_is():
+    survey = healthy()
+    node = survey.node("es-2")
+    survey = with_node(survey, "es-2", install=replace(node.install, layout="tar", home="/opt/es"))
+    (text,) = texts(remedy.join(survey, survey.node("es-2")))
+    assert " /opt/es/logs/*.log " in text
 
 
 def test_a_running_node_outside_the_cluster_is_not_told_to_start():

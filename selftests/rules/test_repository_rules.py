@@ -204,6 +204,10 @@ def test_one_bad_repository_of_two_is_a_failure():
         ("Failed to connect to service endpoint:", "no credentials"),
         (f"Server returned HTTP response code: 401 for URL: {ROLE_URL}", "no credentials"),
         (surveys.CONNECT_TIMED_OUT, "connection"),
+        (surveys.PKIX, "connection"),
+        (surveys.NO_BUCKET, "bucket"),
+        (surveys.REDIRECT, "region"),
+        ("The authorization header is malformed; the region 'a' is wrong; expecting 'b'", "region"),
         ("connect timed out", "connection"),
         ("No route to host", "connection"),
         ("Connection refused (Connection refused)", "connection"),
@@ -217,4 +221,4 @@ def test_what_a_sentence_means(text, kind):
 
 def test_an_unknown_sentence_means_nothing():
     """Better no meaning than a wrong one."""
-    assert refusals.meaning("The specified bucket does not exist") is None
+    assert refusals.meaning("Please reduce your request rate.") is None

@@ -7,6 +7,7 @@ import time
 
 from .base import REGION, Unseen, finish, read_text, start, tool
 from .network import Unresolved, addresses_of, dial_all
+from .truststore import jvm_authorities
 
 # Only S3's own hosts are shown a signature: amazonaws.com also names instances and load balancers of anybody.
 AWS_S3 = re.compile(r"(?:[a-z0-9.-]+\.)?s3[a-z0-9-]*\.(?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?")
@@ -21,7 +22,8 @@ EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 def bucket_path(asked, look, patience):
-    """One BucketPath. asked: repository, bucket, base_path, host, port, region, path_style, tls, sign, why_not."""
+    """One BucketPath. asked: repository, bucket, base_path, service, host, port, region, path_style, tls, sign,
+    why_not."""
     value = {
         "repository": asked["repository"],
         "host": asked["host"],
@@ -37,6 +39,8 @@ def bucket_path(asked, look, patience):
         "signed_list": None,
         "hosts_lines": [],
         "resolver": None,
+        "trust_store": None,
+        "host_trusts": None,
     }
     try:
         walk(asked, look, patience, value)
@@ -59,9 +63,24 @@ def walk(asked, look, patience, value):
     finally:
         value["milliseconds"] = round((time.monotonic() - began) * 1000, 1)
     try:
+        if misdirected(asked, value):
+            wire.close()
+            asked = dict(
+                asked, host=asked["host"].replace(asked["service"], "s3.%s.amazonaws.com" % value["bucket_region"])
+            )
+            wire = reach(asked, path, look, patience, dict(value))
         value["signed_list"] = signed_list(wire, path, asked, look, value)
+    except http.client.HTTPException as error:
+        raise Unseen("not tried: %s gave no answer to HEAD (%s)" % (asked["host"], words_of(error)))
     finally:
         wire.close()
+
+
+def misdirected(asked, value):
+    """True where S3 answers for another region: the list is then asked of that one, for it proves the role."""
+    region = value["bucket_region"] or ""
+    plain = re.fullmatch(r"s3\.(?:[a-z0-9-]+\.)?amazonaws\.com", asked["service"])
+    return value["head_status"] in (301, 307) and bool(plain and REGION.fullmatch(region) and region != asked["region"])
 
 
 def reach(asked, path, look, patience, value):
@@ -80,7 +99,7 @@ def reach(asked, path, look, patience, value):
     value["tcp"] = "open" if reached else dialled[0][0]
     if not reached:
         raise Unseen("not tried: no TCP connection to %s (%s)" % (host, value["tcp"]))
-    wire = connect(reached[0], asked, look.deadline, patience, value)
+    wire = connect(reached[0], asked, look, patience, value)
     try:
         wire.request("HEAD", path)
         answer = wire.getresponse()
@@ -119,31 +138,78 @@ def from_dns(host, seconds):
     return sorted({line.split()[0] for line in output.splitlines() if line.split()}) if status == 0 else None
 
 
-def connect(address, asked, deadline, patience, value):
+def connect(address, asked, look, patience, value):
     """An http.client connection on its way to that address. Fills in "tls". Raises Unseen."""
     import http.client
 
     host, port = asked["host"], asked["port"]
-    limit = deadline.left(max(patience, 10))
+    limit = look.deadline.left(max(patience, 10))
+    context = None
     try:
-        sock = socket.create_connection((address, port), timeout=deadline.left(patience))
-        sock.settimeout(limit)
         if not asked["tls"]:
             wire = http.client.HTTPConnection(host, port, timeout=limit)
+            sock = opened(address, port, look.deadline, patience, limit)
         else:
-            context = trusting()
+            context, value["trust_store"] = trusting(look)
             wire = http.client.HTTPSConnection(host, port, timeout=limit, context=context)
-            sock = context.wrap_socket(sock, server_hostname=host)
+            sock = opened(address, port, look.deadline, patience, limit, context, host)
             value["tls"] = "ok"
     except (OSError, ValueError) as error:  # Python 3.6 says "another name" by a ValueError
         if asked["tls"]:
             value["tls"] = words_of(error)
+        if value["trust_store"] is not None:
+            value["host_trusts"] = host_trusts(address, asked, look, patience)
         raise Unseen("not tried: no TLS connection to %s (%s)" % (host, words_of(error)))
     wire.sock = sock
     return wire
 
 
-def trusting():
+def opened(address, port, deadline, patience, limit, context=None, name=None):
+    """A connected socket, in TLS where a context is given. Raises OSError, ValueError."""
+    sock = socket.create_connection((address, port), timeout=deadline.left(patience))
+    sock.settimeout(limit)
+    if context is None:
+        return sock
+    try:
+        return context.wrap_socket(sock, server_hostname=name)
+    except (OSError, ValueError):
+        sock.close()
+        raise
+
+
+def host_trusts(address, asked, look, patience):
+    """Whether this host's own trust store accepts the certificate; None where it has none."""
+    try:
+        context = trusting_as_host()
+        limit = look.deadline.left(patience)
+        opened(address, asked["port"], look.deadline, patience, limit, context, asked["host"]).close()
+    except Unseen:
+        return None
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def trusting(look):
+    """(TLS against the trust store of Elasticsearch's JVM, its path); where that is not known, (this host's, None)."""
+    import ssl
+
+    try:
+        path, certificates = look.once.get("authorities", lambda: jvm_authorities(look))
+    except Unseen:
+        return trusting_as_host(), None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # To Java whatever its store holds is an anchor, self-signed or not.
+    context.verify_flags |= 0x80000
+    for certificate in certificates:
+        try:
+            context.load_verify_locations(cadata=certificate)
+        except (ssl.SSLError, ValueError):
+            continue  # one that OpenSSL cannot read helps nobody here
+    return context, path
+
+
+def trusting_as_host():
     """TLS against the system's trust store, whatever Python this is."""
     import ssl
 

@@ -13,6 +13,7 @@ from .config import config
 from .imds import Metadata, imds
 from .install import find_place, install
 from .keystore import keystore
+from .log import log
 from .paths import paths
 from .process import NotTold, find_server, process
 from .relay import Relay
@@ -29,6 +30,7 @@ SECTIONS = {
     "keystore": keystore,
     "config": config,
     "sources": sources,
+    "log": log,
     "imds": imds,
     "routing": routing,
 }
