@@ -26,7 +26,7 @@ REPOSITORY = "s3_archive"
 BUCKET = "es-archive"
 KEYS = (f"s3.client.{CLIENT}.access_key", f"s3.client.{CLIENT}.secret_key")
 
-START_SECONDS = 60.0
+START_SECONDS = 90.0
 
 _ENDPOINT = f"https://{names.STORAGE_HOST}:{names.STORAGE_PORT}"
 _YML = "/etc/elasticsearch/elasticsearch.yml"
@@ -82,7 +82,9 @@ def attach(lab: Lab) -> None:
 
     def configure(node: Node) -> None:
         for file in (_YML, elasticsearch.KEYSTORE_FILE):
-            host.execute(node, ["cp", "-p", file, file + _BEFORE])
+            # An attach that was cut short has left a copy, and what it began is begun anew.
+            kept = f"{file}{_BEFORE}"
+            host.execute(node, ["sh", "-c", f"[ -e {kept} ] || cp -p {file} {kept}; cat {kept} >{file}"])
         host.execute(node, ["sh", "-c", f"cat >>{_YML}"], stdin=_SETTINGS)
         put_keys(node, keys())
         elasticsearch.systemctl(node, "restart")
@@ -121,7 +123,7 @@ def attached(lab: Lab) -> Iterator[None]:
 def put_keys(node: Node, pair: dict[str, str]) -> None:
     """Write a key pair of the client into the node's keystore file; nothing is loaded by that."""
     lines = f"{pair['access_key']}\n{pair['secret_key']}\n"
-    host.execute(node, [elasticsearch.KEYSTORE, "add", "--stdin", "--force", *KEYS], stdin=lines)
+    host.execute(node, [elasticsearch.KEYSTORE, "add", "--stdin", "--force", *KEYS], stdin=lines, timeout=180)
 
 
 def _has_bucket() -> bool:

@@ -17,7 +17,7 @@ UNKNOWN = {"access_key": "ARCHIVE0ROTATED0OUT", "secret_key": "the secret of a k
 
 def _lose_keys(lab: Lab, victim: Node) -> None:
     storage.attach(lab)
-    host.execute(victim, [elasticsearch.KEYSTORE, "remove", *storage.KEYS])
+    host.execute(victim, [elasticsearch.KEYSTORE, "remove", *storage.KEYS], timeout=180)
     _reload(victim)
 
 
