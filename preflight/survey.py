@@ -174,6 +174,10 @@ class _Gathering:
         for asked in trying:
             asked.take_over()
             asked.unanswered(interrupted if self.cancelled.is_set() else late)
+        for cluster in clusters:
+            in_it = (a for a in trying if isinstance(a.view, View) and a.view.cluster_uuid == cluster.uuid)
+            if one := next((a for a in in_it if isinstance(s := a.sections["imds"], Imds) and s.role), None):
+                one.write(lists_leftovers=True)
         verified: dict[str, verifying.Results] = {}
         jobs: dict[Hashable, Callable[[], None]] = {
             asked: lambda asked=asked: asked.try_the_paths(*self._questions(asked, clusters), self.progress)  # type: ignore[misc]

@@ -1,5 +1,6 @@
 """Repositories: Elasticsearch's own proof, with the credentials each process has loaded."""
 
+from preflight import remedy
 from preflight.check import check
 from preflight.judgement import require
 from preflight.rules import repository
@@ -18,3 +19,13 @@ def test_every_repository_verifies(node, survey):
     loaded: the only proof that a snapshot would work. Where the master fails, Elasticsearch tests no other node.
     """
     require(repository.verifies(survey, node))
+
+
+@check("REPO-2", severity="warning", needs=("view", "cluster", "buckets"))
+def test_verify_has_left_nothing(node, survey):
+    """No leftovers of `_verify` lie under a repository's base path.
+
+    Elasticsearch deletes its markers only where every node succeeded: each failing run leaves a few. They cost next to
+    nothing, and say how often somebody tried.
+    """
+    require(repository.no_leftovers(survey, node), fix=lambda: remedy.delete_leftovers(survey, node))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .. import distribution, elasticsearch
+from .. import cloud, distribution, elasticsearch
 from ..errors import LabError
 from ..names import Node
 from ..progress import say
@@ -109,6 +109,8 @@ def arrange(lab: Lab, wanted: Sequence[tuple[str, str]], *, master: str | None =
     for name, node in sorted(mending, key=lambda entry: not FAULTS[entry[0]].leaves):
         say(f"mending {name} on {node}")
         FAULTS[name].heal(lab, lab.node(node))
+    if lab.version is not None:
+        cloud.sweep_markers()
     behind = {node for name, node in mending if FAULTS[name].restart_to_heal} - gone
     at_start = [entry for entry in breaking if FAULTS[entry[0]].restart_to_break]
     shared = {node for _, node in at_start}

@@ -17,7 +17,8 @@ from .table import table
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 where the suite said exactly what is declared in every cell, 1 where it did not, 2 for what cannot be run."""
+    """0 where the suite said exactly what is declared in every cell, 1 where it did not, 2 for what cannot be run, 130
+    for an interrupted run."""
     options = _parser().parse_args(arguments)
     try:
         requirements.check(elasticsearch=True)
@@ -28,7 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
             record=Record(options.out, resume=options.resume),
             reports=options.out.with_suffix(""),
         )
-        matrix.run()
+        try:
+            matrix.run()
+        except KeyboardInterrupt:
+            print(f"{table(matrix.record.results)}\n\ninterrupted: --resume goes on with {options.out}")
+            return 130
     except LabError as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         return 2

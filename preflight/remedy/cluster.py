@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 from ..facts import Install, NodeFacts, Survey, Unknown
 from ..judgement import Command, Remedy
-from ..rules import members, snapshots
-from .asking import ask
+from ..rules import members, repository, snapshots
+from .asking import CONTROLLER, ask
 
 
 def make_alike(survey: Survey, node: NodeFacts) -> Remedy:
@@ -34,5 +36,27 @@ def take_snapshot(survey: Survey, node: NodeFacts) -> Remedy:
         advice=(
             f"take a new snapshot{f' ({members.listed(how)})' if how else ''}: _verify passes now on every node",
             "keep the older complete ones until it is there; deleting the partial one gains nothing",
+        ),
+    )
+
+
+def delete_leftovers(survey: Survey, node: NodeFacts) -> Remedy:
+    """One command a folder: each holds nothing but markers, and none of a `_verify` that may still run."""
+    buckets = {r.name: r.bucket for r in members.repositories(survey, node)}
+    paths = () if isinstance(node.buckets, Unknown) else node.buckets
+    commands = [
+        Command(
+            where=CONTROLLER,
+            text=f"aws s3 rm --recursive {shlex.quote(f's3://{buckets[path.repository]}/{folder.folder}/')}",
+        )
+        for path in paths
+        for folder in repository.left_behind(path)
+    ]
+    more = (f"{len(commands) - repository.LISTED} more: run the suite again afterwards",)
+    return Remedy(
+        commands=tuple(commands[: repository.LISTED]),
+        advice=(
+            "with credentials that may delete there; the node's own role may, where _verify passes",
+            *(more if len(commands) > repository.LISTED else ()),
         ),
     )

@@ -13,7 +13,8 @@ from ..facts import CouldNotCheck, Imds, Install, NodeFacts, Process, Repository
 from ..judgement import Command, NotApplicable, Step
 from ..rules import keystore, members
 from ..rules import restart as rules
-from .asking import ask, refused_certificate, restart, unit_of
+from . import asking
+from .asking import ask, refused_certificate, restart, unit_of, unlocking
 
 GREEN_SECONDS = 300
 """Until a restarted node's shards must be back. A node of many terabytes takes longer: the step is then typed again."""
@@ -52,15 +53,25 @@ def role_proven(node: NodeFacts, repositories: Sequence[Repository]) -> Step:
     )
 
 
-def reload(survey: Survey, node: NodeFacts) -> Step:
-    """Reload one node by its id. HTTP 200 proves nothing: the node must be in the answer, and no reload_exception."""
+def reload(survey: Survey, node: NodeFacts, besides: Sequence[str] = ()) -> Step:
+    """Reload one node by its id. HTTP 200 proves nothing: the node must be in the answer, and no reload_exception.
+
+    besides: as for `spares`
+    """
+    waiting = spares(survey, node, besides)
     return Step(
         phase="apply",
         title="Reload the secure settings of that node alone",
         commands=(_reloaded(survey, node),),
         notes=(
             "HTTP 200 proves nothing: after reload_exception in the answer the old keys are still in use; stop there",
-            f"by its id, never all nodes at once: {_elsewhere(survey, node)}",
+            *waiting,
+            *(
+                ()
+                if waiting
+                else ("by its id, never all nodes at once: that loads whatever waits on another node's disk",)
+            ),
+            *unlocking(node),
             *refused_certificate(node),
         ),
     )
@@ -68,24 +79,7 @@ def reload(survey: Survey, node: NodeFacts) -> Step:
 
 def _reloaded(survey: Survey, node: NodeFacts) -> Command:
     id = node.view.node_id if isinstance(node.view, View) else "_local"
-    return expecting(
-        ask(survey, node, f"_nodes/{quote(id)}/reload_secure_settings"), _pattern(f'"{id}"'), 'reload_exception|"error"'
-    )
-
-
-def _elsewhere(survey: Survey, node: NodeFacts) -> str:
-    """What a reload of every node would do besides."""
-    waiting = []
-    for other in survey.nodes:
-        try:
-            found = keystore.client_keys(survey, other)
-        except (CouldNotCheck, NotApplicable):
-            continue
-        if other.name != node.name and any(keys.may_wait for keys in found):
-            waiting.append(other.name)
-    if waiting:
-        return f"that would put in use the keys that wait on the disk of {members.listed(waiting)}"
-    return "that would put in use whatever waits on another node's disk"
+    return expecting(asking.reload(survey, node), _pattern(f'"{id}"'), 'reload_exception|"error"')
 
 
 def spares(survey: Survey, node: NodeFacts, besides: Sequence[str] = ()) -> tuple[str, ...]:

@@ -132,7 +132,7 @@ def _steps(remedy: Remedy) -> tuple[Step, ...]:
     if not remedy.commands and not remedy.advice:
         return () if remedy.caution else (Step(phase="change", title="Mend it", notes=(UNKNOWN,)),)
     phase: Phase = "prove" if remedy.caution else "change"
-    title = "What shows it" if remedy.caution else "Mend it"
+    title = "What shows it, or has to come first" if remedy.caution else "Mend it"
     return (Step(phase=phase, title=title, commands=remedy.commands, notes=remedy.advice),)
 
 

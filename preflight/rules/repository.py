@@ -7,7 +7,10 @@ every data and master-eligible node and names those that failed (RepositoriesSer
 from __future__ import annotations
 
 from ..facts import (
+    BucketPath,
     CouldNotCheck,
+    LeftoverFolder,
+    Leftovers,
     Member,
     NodeFacts,
     Repository,
@@ -27,6 +30,13 @@ STOPS = "Elasticsearch stops at the master"
 
 NOT_TESTED = {401, 403, 404, 408, 429, 502, 503, 504}
 """HTTP statuses of `_verify` that say nothing about S3: not allowed, unknown repository, no master, overloaded."""
+
+
+LISTED = 20
+"""Folders that one finding names."""
+
+RUNNING = 3600.0
+"""Seconds after which a marker is of no `_verify` that still runs."""
 
 
 def verifies(survey: Survey, node: NodeFacts) -> Finding | None:
@@ -107,6 +117,55 @@ def fails(survey: Survey, node: NodeFacts, repository: str) -> bool:
     return good(survey, node, repository) is None and any(
         b.repository == repository and b.tcp != "open" for b in buckets
     )
+
+
+def no_leftovers(survey: Survey, node: NodeFacts) -> Finding | None:
+    """None where the cluster's base paths hold no markers that a failed `_verify` left; a warning otherwise.
+
+    Told by the one node that was asked to list them, or else by nobody: NotApplicable. Raises CouldNotCheck.
+    """
+    members.require_running(node)
+    members.repositories(survey, node)
+    listed = [b for b in known(node.buckets) if isinstance(b.leftovers, Leftovers)]
+    if not listed:
+        raise NotApplicable(_why_unlisted(survey, node))
+    lines = []
+    for bucket in listed:
+        folders = left_behind(bucket)
+        if folders:
+            more = isinstance(bucket.leftovers, Leftovers) and bucket.leftovers.more
+            objects = sum(folder.objects for folder in folders)
+            what = "object" if objects == 1 and not more else "objects"
+            runs = "1 old run" if len(folders) == 1 else f"{len(folders)} old runs"
+            lines.append(
+                f"{bucket.repository}: {objects}{' or more' if more else ''} {what} of {runs} of _verify "
+                "under its base path"
+            )
+    if not lines:
+        return None
+    return Finding(
+        observed=lines[0],
+        expected="nothing left of _verify",
+        details=(*lines[1:], *(folder.folder for b in listed for folder in left_behind(b)[:LISTED])),
+        warning=True,
+    )
+
+
+def left_behind(bucket: BucketPath) -> tuple[LeftoverFolder, ...]:
+    """Folders that are `_verify`'s own by every name in them, and too old to be of one that runs."""
+    found = bucket.leftovers
+    if not isinstance(found, Leftovers):
+        return ()
+    return tuple(folder for folder in found.folders if folder.known and folder.youngest >= RUNNING)
+
+
+def _why_unlisted(survey: Survey, node: NodeFacts) -> str:
+    seen = [(n.name, b.leftovers) for n in survey.nodes if not isinstance(n.buckets, Unknown) for b in n.buckets]
+    told = [name for name, leftovers in seen if isinstance(leftovers, Leftovers) and name != node.name]
+    if told:
+        return f"said once for the cluster, by {told[0]}"
+    why = [leftovers.reason for _, leftovers in seen if isinstance(leftovers, Unknown)]
+    return why[0] if why else "no node's own role has listed a base path"
 
 
 def _master_failure(verification: Verification) -> VerifyFailure | None:

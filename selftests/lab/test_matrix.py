@@ -232,6 +232,19 @@ def test_a_lab_that_does_not_come_up_is_a_miss_of_each_of_its_cells_and_no_end(t
     assert not any(result.detected for result in record.results)
 
 
+def test_an_interrupted_run_shows_what_it_has_and_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def interrupted(self):
+        self.record.add(result())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(state, "load", lambda: None)
+    monkeypatch.setattr("lab.requirements.check", lambda **_: None)
+    monkeypatch.setattr(Matrix, "run", interrupted)
+    assert main([f"--out={tmp_path / 'f.jsonl'}"]) == 130
+    shown = capsys.readouterr().out
+    assert "1/1" in shown and "--resume" in shown
+
+
 @pytest.mark.parametrize("arguments", [["--faults=nonsense"], ["--versions=6.8.0"], ["--versions=latest"]])
 def test_what_cannot_be_run_is_said_with_status_2(arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(state, "load", lambda: None)

@@ -1,5 +1,6 @@
 """The node's own path to a bucket: name, TCP, TLS, an unsigned HEAD, a list signed with the instance role."""
 
+import calendar
 import os
 import re
 import socket
@@ -18,6 +19,10 @@ CA_BUNDLES = (
     "/etc/ssl/cert.pem",
 )
 HOSTS = "/etc/hosts"
+# What _verify writes, and this suite's own --try-role (RepositoriesService: the seed is a base64 UUID).
+MARKER = re.compile(
+    r"tests-[A-Za-z0-9_-]{22}/(?:master\.dat|data-[A-Za-z0-9_-]{1,64}\.dat)|tests-preflight-[^/]{1,64}/[^/]+"
+)
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
@@ -37,6 +42,7 @@ def bucket_path(asked, look, patience):
         "bucket_region": None,
         "clock_offset": None,
         "signed_list": None,
+        "leftovers": None,
         "hosts_lines": [],
         "resolver": None,
         "trust_store": None,
@@ -70,6 +76,8 @@ def walk(asked, look, patience, value):
             )
             wire = reach(asked, path, look, patience, dict(value))
         value["signed_list"] = signed_list(wire, path, asked, look, value)
+        if asked.get("leftovers") and value["signed_list"]["status"] == 200:
+            value["leftovers"] = leftovers(wire, path, asked, look, value)
     except http.client.HTTPException as error:
         raise Unseen("not tried: %s gave no answer to HEAD (%s)" % (asked["host"], words_of(error)))
     finally:
@@ -247,6 +255,49 @@ def clock_offset(date):
 
 def signed_list(wire, path, asked, look, seen):
     """One key's worth of ListObjectsV2 under the base path. Raises Unseen with why it was not tried."""
+    answer, body, key = list_of(wire, path, asked, look, seen, "", 1)
+    return {
+        "fact": "SignedList",
+        "status": answer.status,
+        "code": None if answer.status == 200 else element("Code", body, key),
+        "message": None if answer.status == 200 else element("Message", body, key),
+    }
+
+
+def leftovers(wire, path, asked, look, seen):
+    """Folders of _verify's markers under the base path, a page at most, each with the age of its youngest object."""
+    try:
+        answer, body, _ = list_of(wire, path, asked, look, seen, "tests-", 1000)
+    except Unseen as unseen:
+        return {"fact": "Unknown", "reason": unseen.reason, "remedy": unseen.remedy, "blocked": False}
+    if answer.status != 200:
+        return {"fact": "Unknown", "reason": "S3 answered the list of markers with HTTP %d" % answer.status}
+    now = time.time() - (seen["clock_offset"] or 0)
+    folders = {}
+    for entry in re.findall(r"<Contents>(.*?)</Contents>", body, re.S):
+        key = re.search(r"<Key>([^<]+)</Key>", entry)
+        modified = re.search(r"<LastModified>(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)", entry)
+        if key and modified:
+            folder, _, name = key.group(1).rpartition("/")
+            age = now - calendar.timegm(time.strptime(modified.group(1), "%Y-%m-%dT%H:%M:%S"))
+            found = folders.setdefault(folder, {"folder": folder, "objects": 0, "youngest": age, "known": True})
+            found["objects"] += 1
+            found["youngest"] = min(found["youngest"], age)
+            found["known"] = found["known"] and bool(MARKER.fullmatch(key.group(1)[len(prefix_of(asked)) :]))
+    return {
+        "fact": "Leftovers",
+        "more": "<IsTruncated>true</IsTruncated>" in body,
+        "folders": [folders[name] for name in sorted(folders)],
+    }
+
+
+def prefix_of(asked):
+    base = asked["base_path"].strip("/")
+    return base + "/" if base else ""
+
+
+def list_of(wire, path, asked, look, seen, under, most):
+    """(answer, body, key) of a ListObjectsV2 of what begins so under the base path. Raises Unseen."""
     import http.client
 
     if not asked["sign"]:
@@ -259,13 +310,12 @@ def signed_list(wire, path, asked, look, seen):
     region = seen["bucket_region"] or asked["region"]
     if not region or not REGION.fullmatch(region):
         raise Unseen("not tried: the bucket's region is not known")
-    key = look.metadata().key
+    key = look.key(asked["signer"])
     if key is None:
-        raise Unseen("not tried: the instance metadata service gave no credentials of a role")
-    query = {"list-type": "2", "max-keys": "1"}
-    base = asked["base_path"].strip("/")
-    if base:
-        query["prefix"] = base + "/"
+        raise Unseen("not tried: there are no credentials of a role")
+    query = {"list-type": "2", "max-keys": str(most)}
+    if prefix_of(asked) + under:
+        query["prefix"] = prefix_of(asked) + under
     host = asked["host"] if asked["port"] == 443 else "%s:%d" % (asked["host"], asked["port"])
     # By S3's clock, as the SDKs do after a first refusal: a wrong clock is PATH-2's matter.
     now = time.gmtime(time.time() - (seen["clock_offset"] or 0))
@@ -273,15 +323,10 @@ def signed_list(wire, path, asked, look, seen):
     try:
         wire.request("GET", target, headers=headers)
         answer = wire.getresponse()
-        body = answer.read(1 << 16).decode("utf-8", "replace")
+        body = answer.read(1 << 20).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException) as error:
         raise Unseen("S3 gave no answer to the signed list (%s)" % words_of(error))
-    return {
-        "fact": "SignedList",
-        "status": answer.status,
-        "code": None if answer.status == 200 else element("Code", body, key),
-        "message": None if answer.status == 200 else element("Message", body, key),
-    }
+    return answer, body, key
 
 
 def element(name, body, key):
@@ -297,15 +342,15 @@ def element(name, body, key):
     return re.sub(r"\b(A[A-Z]{3})[A-Z0-9]{12,}\b", r"\1...", text)
 
 
-def signed(host, path, query, region, key, now):
-    """(request target, headers) of a GET without body under Signature Version 4 for S3."""
+def signed(host, path, query, region, key, now, service="s3"):
+    """(request target, headers) of a GET without body under Signature Version 4."""
     import hashlib
     import hmac
     from urllib.parse import quote
 
     identity, secret, token = key
     stamp = time.strftime("%Y%m%dT%H%M%SZ", now)
-    scope = "%s/%s/s3/aws4_request" % (stamp[:8], region)
+    scope = "%s/%s/%s/aws4_request" % (stamp[:8], region, service)
     path = quote(path, safe="/-_.~")
     text = "&".join("%s=%s" % (quote(name, safe="-_.~"), quote(query[name], safe="-_.~")) for name in sorted(query))
     headers = {"host": host, "x-amz-content-sha256": EMPTY, "x-amz-date": stamp, "x-amz-security-token": token}
