@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import bucket, hosts, keystore, network, region, role, sources
+from . import bucket, hosts, keystore, network, region, role, snapshots, sources
 from .fault import Fault
 
 FAULTS: Mapping[str, Fault] = {
@@ -14,5 +14,6 @@ FAULTS: Mapping[str, Fault] = {
     **role.FAULTS,
     **network.FAULTS,
     **bucket.FAULTS,
+    **snapshots.FAULTS,
     **hosts.FAULTS,
 }
