@@ -100,7 +100,9 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
-    front = Front(_moto(), _bucket_region, _caller, lambda peer: treatment(options.state, peer))
+    front = Front(
+        _moto(), _bucket_region, _caller, lambda peer: treatment(options.state, peer), _no_longer_good.__contains__
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.certificate, options.key)
     try:
@@ -232,6 +234,12 @@ def _key(created: dict[str, str]) -> dict[str, str]:
     return {"access_key": created["AccessKeyId"], "secret_key": created["SecretAccessKey"]}
 
 
+EXPIRED = "expired"
+"""Stands for a role in the name of the file with credentials that are no longer good."""
+
+_no_longer_good: set[str] = set()
+
+
 def credentials_file(state: Path, node: str, role: str) -> Path:
     """Where the credentials lie that a node's metadata service hands out for a role."""
     return state / "credentials" / (f"{node}.json" if role == names.ROLE else f"{node}.{role}.json")
@@ -244,6 +252,9 @@ def _renew(options: argparse.Namespace) -> None:
         for role in ROLES:
             document = json.dumps(_credentials(role, instance_id, now), indent=2)
             write_secret(credentials_file(options.state, node, role), document)
+        late = _credentials(names.ROLE, instance_id, now - SESSION_SECONDS - 600)
+        _no_longer_good.add(late["AccessKeyId"])
+        write_secret(credentials_file(options.state, node, EXPIRED), json.dumps(late, indent=2))
 
 
 def _credentials(role: str, instance_id: str, now: float) -> dict[str, str]:

@@ -48,11 +48,13 @@ class Front:
         bucket_region: BucketRegion,
         caller: Caller = lambda key: None,
         treatment: Callable[[str], Treatment] = lambda peer: Treatment(),
+        expired: Callable[[str], bool] = lambda key: False,
     ) -> None:
         self._application = application
         self._bucket_region = bucket_region
         self._caller = caller
         self._treatment = treatment
+        self._expired = expired
         self.enforcing = threading.Event()
         """Set once the set-up is done: from then on only signed requests reach moto."""
 
@@ -68,6 +70,8 @@ class Front:
         if service != "s3":
             if self.enforcing.is_set() and signature is None:
                 return _query_error(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
+            if signature and self._expired(signature["key"]):
+                return _query_error(403, "ExpiredToken", "The security token included in the request is expired")
             return self._moto(request)
         treatment = self._treatment(request.peer)
         return _dated(self._of_s3(request, signature, presigned, treatment), treatment.ahead)
@@ -86,6 +90,8 @@ class Front:
             return _s3(_unsigned(request, bucket, key, region))
         if signature is not None and (skewed := _skewed(request, treatment.ahead)) is not None:
             return _s3(skewed)
+        if signature is not None and self._expired(signature["key"]):
+            return _s3(_error(request, 400, "ExpiredToken", "The provided token has expired."))
         caller = self._caller(signature["key"]) if signature and treatment.denied and region else None
         if caller is not None:
             # Only who authenticates gets as far as a policy: an unknown key goes on to hear of itself.

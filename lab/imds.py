@@ -26,7 +26,7 @@ from socketserver import TCPServer
 from typing import Any
 
 from . import names
-from .aws import credentials_file
+from .aws import EXPIRED, credentials_file
 from .files import write_secret
 
 AVAILABILITY_ZONE = f"{names.REGION}a"
@@ -35,14 +35,18 @@ AVAILABILITY_ZONE = f"{names.REGION}a"
 LONGEST_TOKEN_SECONDS = 21600
 
 
-def set_role(state: Path, node: str, role: str | None, enabled: bool = True) -> None:
+def set_role(
+    state: Path, node: str, role: str | None, enabled: bool = True, *, expired: bool = False, delay: float = 0.0
+) -> None:
     """What the node's metadata service names from its next request on.
 
     role: None as for an instance without a profile; enabled: False as for an instance with its HTTP endpoint off
+    expired: hand out credentials that are no longer good; delay: seconds before every answer
     """
     directory = state / "imds"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_secret(directory / f"{node}.json", json.dumps({"role": role, "enabled": enabled}))
+    settings = {"role": role, "enabled": enabled, "expired": expired, "delay": delay}
+    write_secret(directory / f"{node}.json", json.dumps(settings))
 
 
 @dataclass
@@ -68,7 +72,7 @@ class Metadata:
     def accepts(self, token: str | None) -> bool:
         return token is not None and self.tokens.get(token, 0.0) > time.monotonic()
 
-    def tree(self, role: str | None) -> dict[str, str]:
+    def tree(self, role: str | None, expired: bool) -> dict[str, str]:
         """Every path below /latest to its text; the listing of a directory follows from the paths in it."""
         address, mac = _interface()
         found = {
@@ -98,7 +102,7 @@ class Metadata:
         }
         found["dynamic/instance-identity/document"] = json.dumps(document, indent=2)
         if role is not None:
-            credentials = credentials_file(self.state, self.node, role).read_text()
+            credentials = credentials_file(self.state, self.node, EXPIRED if expired else role).read_text()
             profile = {
                 "Code": "Success",
                 "LastUpdated": json.loads(credentials)["LastUpdated"],
@@ -109,9 +113,9 @@ class Metadata:
             found[f"meta-data/iam/security-credentials/{role}"] = credentials
         return found
 
-    def get(self, path: str, role: str | None) -> str | None:
+    def get(self, path: str, role: str | None, expired: bool = False) -> str | None:
         """The text at a path below /latest, the listing of a directory, None for 404."""
-        tree = self.tree(role)
+        tree = self.tree(role, expired)
         path = path.strip("/")
         if path in tree:
             return tree[path]
@@ -148,7 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if not self.server.metadata.settings()["enabled"]:
+        settings = self.server.metadata.settings()
+        time.sleep(settings["delay"])
+        if not settings["enabled"]:
             self.answer(403, "403 - Forbidden")
         elif self.headers.get("X-Forwarded-For") is not None:
             # A proxy that forwards requests from elsewhere must not be able to obtain a token.
@@ -164,6 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         metadata = self.server.metadata
         settings = metadata.settings()
+        time.sleep(settings["delay"])
         if not settings["enabled"]:
             self.answer(403, "403 - Forbidden")
             return
@@ -171,7 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(401, "401 - Unauthorized")
             return
         below = self.path.partition("?")[0]
-        found = metadata.get(below[len("/latest/") :], settings["role"]) if below.startswith("/latest/") else None
+        known = below.startswith("/latest/")
+        found = metadata.get(below[len("/latest/") :], settings["role"], settings["expired"]) if known else None
         if found is None:
             self.answer(404, "404 - Not Found")
         else:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from . import targets
+from . import targets, versions
 from .connection import Connection
 from .connection.errors import ConnectionFailed, ForwardingForbidden
 from .connection.ssh import ssh_command
@@ -23,6 +23,7 @@ from .facts import (
     Cluster,
     Config,
     Dial,
+    Identity,
     Login,
     NodeFacts,
     Process,
@@ -69,6 +70,7 @@ class Asked:
         self.dials: tuple[Dial, ...] | Unknown = NOT_WANTED
         self.paths: tuple[ChosenPath, ...] | Unknown = NOT_WANTED
         self.buckets: tuple[BucketPath, ...] | Unknown = NOT_WANTED
+        self.identity: Identity | Unknown | None = None
 
     @property
     def reached(self) -> bool:
@@ -103,6 +105,7 @@ class Asked:
             dials=self.dials,
             paths=self.paths,
             buckets=self.buckets,
+            identity=self.identity,
             static_key_clients=self.node.static_key_clients,
             **self.sections,
         )
@@ -192,6 +195,7 @@ class Asked:
                 {
                     "ask": "facts",
                     "sections": list(self.wanted.sections),
+                    "tokenless_before": versions.tokenless_before(),
                     "deadline": limit,
                     "fingerprint_key": self.settings.fingerprints.text,
                     "keystore_password": password if isinstance(password, str) else None,
@@ -322,6 +326,7 @@ class Asked:
             "dials": dials if wanted.dials else [],
             "destinations": targets.destinations(dials) if wanted.paths else [],
             "buckets": targets.buckets(self.facts(), cluster, leftovers=self.lists_leftovers) if cluster else [],
+            "identity": targets.identity(self.facts(), cluster) if cluster and wanted.buckets else None,
         }
         try:
             answer = self.session.ask(question, settings.command_timeout + 2 * settings.connect_timeout)
@@ -340,6 +345,8 @@ class Asked:
                 if cluster and not isinstance(cluster.repositories, Unknown)
                 else Unknown(reason="the cluster's repositories are not known")
             )
+            told = answer.get("identity")
+            seen["identity"] = None if told is None else _converted(told, Identity, "identity")
         self.write(**seen)
 
     def unanswered(self, why: Unknown) -> None:
@@ -411,7 +418,7 @@ def _section(answer: Mapping[str, Any], name: str) -> Any:
         return Unknown(reason=f"the probe gave no answer to section {name}")
     if "unknown" not in found:
         found = found.get("value")
-    if found is None and name in ("install", "process"):
+    if found is None and name in ("install", "process", "container"):
         return None
     return _converted(found, SECTIONS[name], name)
 

@@ -20,6 +20,7 @@ Need = Literal[
     "config",
     "sources",
     "imds",
+    "container",
     "routing",
     "view",
     "cluster",

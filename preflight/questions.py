@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from .connection.connections import Connections
-from .facts import Config, Imds, Install, Keystore, Log, Process, Routing, Sources, System
+from .facts import Config, Container, Imds, Install, Keystore, Log, Process, Routing, Sources, System
 
 SECTIONS: dict[str, Any] = {
     "system": System,
@@ -22,6 +22,7 @@ SECTIONS: dict[str, Any] = {
     "sources": Sources,
     "log": Log,
     "imds": Imds,
+    "container": Container,
     "routing": Routing,
 }
 """The probe's sections and the record that each becomes."""
@@ -84,7 +85,7 @@ class Wanted(msgspec.Struct, frozen=True):
         if cluster:
             sections |= {"config", "routing"}
         if needs & {"buckets", "aws"}:
-            sections.add("imds")
+            sections |= {"imds", "container"}
         if "verify" in needs:
             sections.add("log")
         return cls(

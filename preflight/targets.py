@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from . import fallback
 from .facts import Cluster, Config, Imds, NodeFacts, Process, Routing, Unknown, View
 from .s3 import endpoint, s3_repositories
 
@@ -88,15 +89,15 @@ def buckets(facts: NodeFacts, cluster: Cluster, *, leftovers: bool = False) -> l
     """
     own = facts.view.node_id if isinstance(facts.view, View) else None
     member = next((m for m in cluster.members if m.id == own), None)
-    role = facts.imds.role if isinstance(facts.imds, Imds) else None
+    signs = fallback.signer(facts, member)
     wanted = []
     for repository in s3_repositories(cluster.repositories):
         target = endpoint(facts, member, repository)
         why_not = ""
         if not target.aws:
             why_not = f"{target.service} is not AWS: the role's credentials are for AWS alone"
-        elif role is None:
-            why_not = "IMDS names no role"
+        elif signs.source is None:
+            why_not = signs.why_not
         wanted.append(
             {
                 "repository": repository.name,
@@ -109,11 +110,29 @@ def buckets(facts: NodeFacts, cluster: Cluster, *, leftovers: bool = False) -> l
                 "region": target.region,
                 "path_style": target.path_style,
                 "sign": not why_not,
+                "signer": signs.source,
                 "why_not": why_not,
                 "leftovers": leftovers and not repository.readonly,
             }
         )
     return wanted
+
+
+def identity(facts: NodeFacts, cluster: Cluster) -> dict[str, str] | None:
+    """The question who the node is to AWS; None where nothing could sign it.
+
+    Only where every S3 repository goes to AWS: who keeps buckets elsewhere may not want STS asked at all.
+    """
+    own = facts.view.node_id if isinstance(facts.view, View) else None
+    member = next((m for m in cluster.members if m.id == own), None)
+    ends = [endpoint(facts, member, repository) for repository in s3_repositories(cluster.repositories)]
+    source = fallback.signer(facts, member).source
+    region = facts.imds.region if isinstance(facts.imds, Imds) else None
+    region = region or next((end.region for end in ends if end.region), None)
+    if not ends or source is None or region is None or not all(end.aws for end in ends):
+        return None
+    suffix = ".cn" if region.startswith("cn-") else ""
+    return {"host": f"sts.{region}.amazonaws.com{suffix}", "region": region, "signer": source}
 
 
 def matched(name: str, host: str, process: object, routing: object, cluster: Cluster, view: View) -> View | Unknown:

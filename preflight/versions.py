@@ -69,6 +69,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         return "environment" in self.credentials
 
 
+IMDS_PATIENCE = 1000.0
+"""Milliseconds that both AWS SDKs wait for one answer of the metadata service, where AWS_METADATA_SERVICE_TIMEOUT does
+not say otherwise (v1: ConnectionUtils; v2: SdkSystemSetting.AWS_METADATA_SERVICE_TIMEOUT)."""
+
 LINES = (
     Line(
         since=(6, 0),
@@ -164,6 +168,11 @@ def line(version: str) -> Line:
         if row.since <= release:
             return row
     raise CouldNotCheck(f"Elasticsearch {version!r} is older than any version this suite knows (6.0)")
+
+
+def tokenless_before() -> tuple[int, int]:
+    """The first release that asks IMDS with a session token."""
+    return next(row.since for row in LINES if row.imds != "IMDSv1")
 
 
 def honours_next(source: Source, version: str) -> tuple[str, ...]:

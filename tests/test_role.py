@@ -6,19 +6,23 @@ from preflight.judgement import require
 from preflight.rules import role, signing
 
 
-@check("ROLE-1", severity="critical", needs=("imds", "system", "cluster", "config", "process"))
+@check(
+    "ROLE-1",
+    severity="critical",
+    needs=("imds", "container", "system", "install", "cluster", "config", "process", "keystore", "sources"),
+)
 def test_node_has_an_instance_role(node, survey):
-    """The node is an EC2 instance whose IMDSv2 names a role with current credentials.
+    """Elasticsearch gets current credentials of a role from the metadata service.
 
-    Without static keys nothing else signs its requests to S3. Elasticsearch asks only when it needs them, so a
-    profile that went missing shows at the next snapshot, not before.
+    Without static keys nothing else signs its requests to S3. It is asked as the user Elasticsearch runs as and in the
+    protocol of its version. Elasticsearch itself asks only when it needs them, so what went missing shows hours later.
     """
-    require(role.instance_role(survey, node), fix=lambda: remedy.give_role(survey, node))
+    require(signing.instance_role(survey, node), fix=lambda: remedy.give_role(survey, node))
 
 
-@check("ROLE-2", severity="warning", needs=("imds", "cluster", "config"))
+@check("ROLE-2", severity="warning", needs=("imds", "container", "cluster", "config", "process", "buckets"))
 def test_nodes_have_the_same_role(node, survey):
-    """All nodes of one kind name the same role.
+    """All nodes of one kind have the same role.
 
     Policies are written for a role. With two of them a permission is there on one node and missing on its neighbour.
     Nodes with other node roles (dedicated masters) may have a role of their own.
@@ -29,7 +33,7 @@ def test_nodes_have_the_same_role(node, survey):
 @check(
     "ROLE-3",
     severity="critical",
-    needs=("imds", "system", "cluster", "config", "process", "buckets", "keystore", "sources", "verify"),
+    needs=("imds", "container", "system", "cluster", "config", "process", "buckets", "keystore", "sources"),
 )
 def test_role_reaches_every_bucket(node, survey):
     """The role reaches the bucket of every S3 repository that uses it.

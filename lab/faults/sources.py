@@ -13,7 +13,7 @@ DEFAULT_FILE = "/etc/default/elasticsearch"
 KEY_OPTIONS = "/etc/elasticsearch/jvm.options.d/aws.options"
 
 
-def _append(victim: Node, path: str, text: str) -> None:
+def append(victim: Node, path: str, text: str) -> None:
     """Add lines to a file of Elasticsearch's, its own group's as all of them are; a secret only over standard input."""
     command = f"umask 007; cat >>{path} && chgrp elasticsearch {path}"
     host.execute(victim, ["sh", "-c", command], stdin=text)
@@ -29,7 +29,7 @@ def _put_back(victim: Node, path: str) -> None:
     host.execute(victim, ["sh", "-c", command])
 
 
-def _drop_lines(victim: Node, path: str, pattern: str) -> None:
+def drop_lines(victim: Node, path: str, pattern: str) -> None:
     """Take lines out of a file, commented out by the printed fix or not, with the copy that the fix has left."""
     command = f"sed -i -E '/^#*({pattern})/d' {path}; rm -f {path}.before-preflight-*"
     host.execute(victim, ["sh", "-c", command])
@@ -38,11 +38,11 @@ def _drop_lines(victim: Node, path: str, pattern: str) -> None:
 def _write_key_variables(lab: Lab, victim: Node) -> None:
     pair = cloud.stale_key()
     values = f"AWS_ACCESS_KEY_ID={pair['access_key']}\nAWS_SECRET_ACCESS_KEY={pair['secret_key']}\n"
-    _append(victim, DEFAULT_FILE, values)
+    append(victim, DEFAULT_FILE, values)
 
 
 def _remove_key_variables(lab: Lab, victim: Node) -> None:
-    _drop_lines(victim, DEFAULT_FILE, "AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY)=")
+    drop_lines(victim, DEFAULT_FILE, "AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY)=")
 
 
 def _leave_key_variables(lab: Lab, victim: Node) -> None:
@@ -57,7 +57,7 @@ def _take_key_variables(lab: Lab, victim: Node) -> None:
 def _load_key_options(lab: Lab, victim: Node) -> None:
     pair = cloud.stale_key()
     values = f"-Daws.accessKeyId={pair['access_key']}\n-Daws.secretAccessKey={pair['secret_key']}\n"
-    _append(victim, KEY_OPTIONS, values)
+    append(victim, KEY_OPTIONS, values)
 
 
 def _unload_key_options(lab: Lab, victim: Node) -> None:
@@ -68,7 +68,7 @@ def _write_bare_keys(lab: Lab, victim: Node) -> None:
     pair = cloud.stale_key()
     # Not restarted: the lab's plugin does not register the two, as the real module does.
     _set_aside(victim, YML)
-    _append(victim, YML, f"access_key: {pair['access_key']}\nsecret_key: {pair['secret_key']}\n")
+    append(victim, YML, f"access_key: {pair['access_key']}\nsecret_key: {pair['secret_key']}\n")
 
 
 def _remove_bare_keys(lab: Lab, victim: Node) -> None:

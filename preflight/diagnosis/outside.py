@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import remedy
+from .. import fallback, remedy
 from ..facts import NodeFacts, Process
 from ..rules import members, refusals, role, sources
 from .found import Found
@@ -29,7 +29,7 @@ def environment_keys(scene: Scene, node: NodeFacts) -> Found | None:
             remedy=remedy.remove_outside_keys(scene.survey, node),
         )
     meaning = refusals.meaning(refused[1])
-    identity = isinstance(node.process, Process) and set(node.process.environment) >= sources.WEB_IDENTITY
+    identity = isinstance(node.process, Process) and set(node.process.environment) >= fallback.WEB_IDENTITY
     why = role.unproven(node, sources.on_aws(scene.survey, node))
     proof = (
         "S3 accepts this node's role, so the keys are not needed" if why is None else f"its role is not proven: {why}"

@@ -2,25 +2,75 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from .. import remedy
-from ..facts import Imds, NodeFacts
+from ..facts import NodeFacts
 from ..rules import members, role, signing
 from .found import Found
 from .scene import Scene
 
 
-def no_role(scene: Scene, node: NodeFacts) -> Found | None:
-    """Nothing to sign with: no profile, no metadata service, no current credentials."""
-    finding = role.instance_role(scene.survey, node)
-    if finding is None:
+class Source(msgspec.Struct, frozen=True):
+    """One cause of what ROLE-1 says. kinds: role.Trouble.kind it stands for; title: of the cause
+
+    certain: the facts leave no other reading; sentences: kinds of `_verify`'s sentences that follow from it
+    """
+
+    kinds: tuple[str, ...]
+    title: str
+    certain: bool = True
+    sentences: tuple[str, ...] = ("no credentials",)
+
+    def ask(self, scene: Scene, node: NodeFacts) -> Found | None:
+        """The row of the table."""
+        trouble = role.trouble(scene.survey, node)
+        if trouble is None or trouble.kind not in self.kinds:
+            return None
+        finding = signing.instance_role(scene.survey, node)
+        details = finding.details if finding else ()
+        return Found(
+            title="{nodes}: " + self.title,
+            evidence=(
+                *(f"{node.name}: {line}" for line in (trouble.observed, *details)),
+                *(line for kind in self.sentences for line in scene.sentences(node, kind)),
+            ),
+            confidence="certain" if self.certain else "likely",
+            explains=(
+                *((id, node.name) for id in ("ROLE-1", "ROLE-2", "ROLE-3")),
+                *(() if trouble.warning else scene.repository_pairs(node, *self.sentences)),
+            ),
+            remedy=remedy.give_role(scene.survey, node),
+        )
+
+
+CONTAINER = Source(("container",), "the endpoint that the process asks for container credentials gives none")
+USER_REFUSED = Source(("user refused",), "the metadata service answers others here, and not the user of Elasticsearch")
+OUT_OF_REACH = Source(("out of reach", "switched off"), "no metadata service to ask for a role", certain=False)
+PROTOCOL = Source(("protocol",), "the metadata service does not speak as this version of Elasticsearch does")
+NAMESPACE = Source(("namespace",), "the metadata service answers the host, and not the container on it", certain=False)
+SLOW = Source(("slow",), "the metadata service answers later than Elasticsearch waits")
+NO_ROLE = Source(("no role",), "no instance role to sign with")
+EXPIRED = Source(
+    ("expired",), "the metadata service hands out credentials that have expired", sentences=("key refused", "denied")
+)
+
+
+def other_role(scene: Scene, node: NodeFacts) -> Found | None:
+    """A role that its peers do not have; where S3 denies it too, that is the cause."""
+    finding = role.same_role(scene.survey, node)
+    if finding is None or signing.refusals(scene.survey, node):
         return None
-    denied = isinstance(node.imds, Imds) and node.imds.outcome == "answered"
+    proven = role.unproven(node, role.repositories(scene.survey, node)) is None
     return Found(
-        title="{nodes}: no instance role to sign with",
-        evidence=(f"{node.name}: {finding.observed}", *scene.sentences(node, "no credentials")),
-        confidence="certain" if denied else "likely",
-        explains=(("ROLE-1", node.name), ("ROLE-2", node.name), *scene.repository_pairs(node, "no credentials")),
-        remedy=remedy.give_role(scene.survey, node),
+        title="{nodes}: another role than the other nodes of its kind have",
+        evidence=(
+            f"{node.name}: {finding.observed}",
+            *((f"{node.name}: S3 accepts it for every repository's bucket",) if proven else ()),
+        ),
+        confidence="certain",
+        explains=(("ROLE-2", node.name),),
+        remedy=remedy.one_role(scene.survey, node),
     )
 
 

@@ -181,11 +181,15 @@ class RoleCredentials(Fact, frozen=True, kw_only=True):
 
 
 class Imds(Fact, frozen=True, kw_only=True):
-    """The instance metadata service, asked with IMDSv2 and no proxy. source: probe section `imds`.
+    """The instance metadata service, asked without a proxy. source: probe section `imds`.
 
     outcome: answered | refused | timeout | no-route: how the token request ended; milliseconds until then
     token_status: HTTP status of PUT /latest/api/token; role_status: of GET .../iam/security-credentials/
-    role: None where role_status is not 200
+    tokenless_status: of the same without a token (IMDSv1), asked where no token was given or this Elasticsearch has
+    none; None where not asked or not answered
+    role: None where role_status is not 200; slowest: milliseconds of the request that took longest
+    asked_as: whose connections they were; as_service: that is the user Elasticsearch runs as, None where none runs
+    own_outcome: how the token request ended as the probe's own user, asked where it did not end well as the other
     """
 
     outcome: Literal["answered", "refused", "timeout", "no-route"]
@@ -197,6 +201,42 @@ class Imds(Fact, frozen=True, kw_only=True):
     role_status: int | None = None
     role: str | None = None
     credentials: RoleCredentials | None = None
+    tokenless_status: int | None = None
+    slowest: float | None = None
+    asked_as: str | None = None
+    as_service: bool | None = None
+    own_outcome: Literal["answered", "refused", "timeout", "no-route"] | None = None
+
+
+class Container(Fact, frozen=True, kw_only=True):
+    """The endpoint for credentials that the process's environment names. source: probe section `container`.
+
+    variable: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI; host: "host:port", its path is a secret
+    outcome: answered | refused | timeout | no-route | dns | tls; status: HTTP status; credentials: on an answer
+    """
+
+    variable: str
+    host: str
+    outcome: Literal["answered", "refused", "timeout", "no-route", "dns", "tls"]
+    milliseconds: float
+    status: int | None
+    credentials: RoleCredentials | None = None
+
+
+class Identity(Fact, frozen=True, kw_only=True):
+    """Who the node is to AWS: sts:GetCallerIdentity, signed with the role's credentials through the region's endpoint.
+
+    account: id; arn: arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION. source: probe question `paths`
+    """
+
+    account: str
+    arn: str
+
+    @property
+    def role_arn(self) -> str:
+        """arn:aws:iam::ACCOUNT:role/ROLE, a path in front of the role's name left out; `arn` where it is no role's."""
+        head, _, rest = self.arn.partition(":assumed-role/")
+        return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}" if rest else self.arn
 
 
 class Address(Fact, frozen=True, kw_only=True):

@@ -12,7 +12,9 @@ from .node import (
     BucketPath,
     ChosenPath,
     Config,
+    Container,
     Dial,
+    Identity,
     Imds,
     Install,
     Keystore,
@@ -35,6 +37,8 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     process: None where no Elasticsearch process runs
     view: Unknown where its Elasticsearch could not be asked (no login, not running, refused)
     dials, paths, buckets: Unknown as a whole where the question could not be put
+    container: None where the process's environment names no endpoint for credentials
+    identity: None where STS was not asked: no credentials of a role, or a repository that does not go to AWS
     static_key_clients: S3 clients that its inventory declares as meant to sign with static keys
     """
 
@@ -55,6 +59,8 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     paths: tuple[ChosenPath, ...] | Unknown
     buckets: tuple[BucketPath, ...] | Unknown
     static_key_clients: tuple[str, ...] = ()
+    container: Container | Unknown | None = None
+    identity: Identity | Unknown | None = None
     log: Log | Unknown = NOT_ASKED
 
 

@@ -12,7 +12,8 @@ SECTIONS = Path(__file__).parent / "sections"
 
 ORDER = (
     "base", "together", "network", "gcm", "system", "process", "install", "keystore", "config", "sources",
-    "log", "certificates", "imds", "routing", "truststore", "bucket", "paths", "relay", "serve",
+    "log", "certificates", "owner", "imds", "routing", "truststore", "bucket", "container", "identity", "paths",
+    "relay", "serve",
 )  # fmt: skip
 """Files of sections/ in the order they are joined; each refers to those before it only."""
 

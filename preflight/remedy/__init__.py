@@ -10,12 +10,13 @@ from .bucket import reach_bucket, set_clock
 from .cluster import delete_leftovers, make_alike, take_snapshot
 from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
+from .metadata import give_role
 from .network import look_at, open_ports, own_route, upstream_route
 from .process import join, reach_host, start_elasticsearch
 from .refusal import prove_role
 from .region import drop_removed_settings, set_region
 from .restart import come_back
-from .role import allow_role, give_role, one_role
+from .role import allow_role, one_role
 from .rotation import match_keys, mend_keys
 from .sources import remove_idle_keys, remove_outside_keys
 

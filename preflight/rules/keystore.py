@@ -215,8 +215,11 @@ def only_in_memory(survey: Survey, node: NodeFacts) -> str | None:
 def without_keys(survey: Survey, node: NodeFacts) -> tuple[Repository, ...]:
     """The S3 repositories on AWS whose client has no static key in this node's keystore.
 
-    Raises CouldNotCheck, NotApplicable.
+    None where the role's own credentials have expired: that is the key which S3 then refuses. Raises CouldNotCheck,
+    NotApplicable.
     """
+    if role.expired(survey, node):
+        return ()
     held = {keys.client for keys in client_keys(survey, node)}
     member = survey.member_of(node)
     every = members.repositories(survey, node)

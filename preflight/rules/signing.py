@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 
 from ..facts import BucketPath, CouldNotCheck, NodeFacts, Repository, SignedList, Survey, Unknown, known
@@ -31,12 +33,43 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     doubted: bool
 
 
+NAMED = "IMDS answers Elasticsearch, names a role and hands out current credentials"
+
+LASTS = 6 * 3600
+"""Seconds that credentials of an instance role are good for at most (EC2 user guide, IAM roles for Amazon EC2)."""
+
+
+def instance_role(survey: Survey, node: NodeFacts) -> Finding | None:
+    """None where this node's Elasticsearch gets current credentials of a role; nothing is held against static keys."""
+    found = role.trouble(survey, node)
+    if found is None:
+        return None
+    try:
+        repositories = role.repositories(survey, node)
+    except CouldNotCheck:
+        repositories = ()
+    keys = [own_keys(survey, node, repository) for repository in repositories]
+    if keys and all(keys):
+        raise NotApplicable(f"{keys[0]}; besides, {found.observed}")
+    held: tuple[str, ...] = ()
+    if not found.warning and not any(keys) and role.verified(survey, node):
+        held = (f"_verify still passes: Elasticsearch holds credentials from before, until {_latest(survey)} at most",)
+    return Finding(observed=found.observed, expected=NAMED, details=held, warning=found.warning)
+
+
+def _latest(survey: Survey) -> str:
+    return time.strftime("%H:%M UTC", time.gmtime(survey.started + LASTS))
+
+
 def refusals(survey: Survey, node: NodeFacts) -> tuple[Refusal, ...]:
     """What S3 refuses the node's role, one entry a repository. Raises CouldNotCheck, NotApplicable."""
+    role.needed(survey, node)
+    if role.expired(survey, node):
+        return ()
     paths = {b.repository: b for b in known(node.buckets)}
     found = []
     for repository in role.repositories(survey, node):
-        answer = paths[repository.name].signed_list if repository.name in paths else None
+        answer = _answer(paths, repository)
         if not isinstance(answer, SignedList) or answer.status == 200 or answer.code in WRONG_PLACE:
             continue
         if own_keys(survey, node, repository) is None:
@@ -47,22 +80,39 @@ def refusals(survey: Survey, node: NodeFacts) -> tuple[Refusal, ...]:
 
 def reaches(survey: Survey, node: NodeFacts) -> Finding | None:
     """None where S3 accepts the node's role for the bucket of every repository that it signs for."""
-    repositories = role.repositories(survey, node)
     refused = refusals(survey, node)
     if refused:
-        first, *more = (_words(survey, node, refusal) for refusal in refused)
+        first, *more = (_words(node, refusal) for refusal in refused)
         return Finding(
             observed=first, expected=REACHES, details=tuple(more), warning=all(refusal.doubted for refusal in refused)
         )
     paths = {b.repository: b for b in known(node.buckets)}
-    for repository in repositories:
-        answer = _answer(paths, repository)
-        if not isinstance(answer, SignedList):
-            _why_untried(survey, node, paths.get(repository.name), answer)
-        elif answer.status != 200:
-            keys = own_keys(survey, node, repository)
-            raise NotApplicable(keys or f"S3 asks for {repository.name} elsewhere: {role.answered(answer)}")
+    trouble = _trouble(survey, node)
+    for repository in role.repositories(survey, node):
+        answer, tried = _answer(paths, repository), paths.get(repository.name)
+        if trouble is not None and (not isinstance(answer, SignedList) or answer.status != 200):
+            raise NotApplicable("there is no role to sign with (ROLE-1)")
+        if tried is not None and path.problem(tried):
+            raise NotApplicable(f"the bucket of {repository.name} is not reached (PATH-1)")
+        if isinstance(answer, SignedList):
+            if answer.status != 200:
+                keys = own_keys(survey, node, repository)
+                raise NotApplicable(keys or f"S3 asks for {repository.name} elsewhere: {role.answered(answer)}")
+        elif not repository_rules.good(survey, node, repository.name) or own_keys(survey, node, repository):
+            # Where `_verify` passes and no static key signs, Elasticsearch has proven it itself.
+            if answer is not None:
+                known(answer)
+            raise CouldNotCheck("the bucket was not tried with the role")
     return None
+
+
+def _trouble(survey: Survey, node: NodeFacts) -> str | None:
+    """The kind of what keeps credentials from Elasticsearch (ROLE-1); None where nothing is known to."""
+    try:
+        found = role.trouble(survey, node)
+    except (CouldNotCheck, NotApplicable):
+        return None
+    return None if found is None or found.warning else found.kind
 
 
 def own_keys(survey: Survey, node: NodeFacts, repository: Repository) -> str | None:
@@ -124,22 +174,10 @@ def _loaded(node: NodeFacts) -> bool:
     return keystore.changed_since_start(node) is False
 
 
-def _words(survey: Survey, node: NodeFacts, refusal: Refusal) -> str:
-    name = role.named(node)
-    text = f"{refusal.repository.name}: S3 refuses {name}: {role.answered(refusal.answer)}"
+def _words(node: NodeFacts, refusal: Refusal) -> str:
+    text = f"{refusal.repository.name}: S3 refuses {role.named(node)}: {role.answered(refusal.answer)}"
     return f"{text}; _verify passes on this node" if refusal.doubted else text
 
 
-def _answer(paths: dict[str, BucketPath], repository: Repository) -> object:
+def _answer(paths: dict[str, BucketPath], repository: Repository) -> SignedList | Unknown | None:
     return paths[repository.name].signed_list if repository.name in paths else None
-
-
-def _why_untried(survey: Survey, node: NodeFacts, tried: BucketPath | None, answer: object) -> None:
-    """Raises NotApplicable where ROLE-1 or PATH-1 of this node is the reason, else CouldNotCheck."""
-    if tried is None:
-        raise CouldNotCheck("the bucket was not tried with the role")
-    if role.instance_role(survey, node) is not None:
-        raise NotApplicable("there is no role to sign with (ROLE-1)")
-    if path.problem(tried):
-        raise NotApplicable(f"the bucket of {tried.repository} is not reached (PATH-1)")
-    known(answer)

@@ -35,9 +35,6 @@ BARE_IN_YML = ("access_key", "secret_key")
 
 INSECURE = "es.allow_insecure_settings"
 
-WEB_IDENTITY = {"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"}
-"""With both, Elasticsearch from 8.0 asks STS for credentials before it looks anywhere else but the keystore."""
-
 WHERE = {"environment": "the environment", "properties": "the command line"}
 
 

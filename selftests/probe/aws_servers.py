@@ -6,6 +6,7 @@ import datetime
 import json
 import ssl
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -58,8 +59,10 @@ class Answering(BaseHTTPRequestHandler):
             self.wfile.write(octets)
 
 
-def imds_handler(*, role="es-node", code="Success", token_status=200, document=True, role_status=200):
-    """IMDSv2: a PUT for the token, and nothing without it."""
+def imds_handler(
+    *, role="es-node", code="Success", token_status=200, document=True, role_status=200, tokenless=False, delay=0.0
+):
+    """IMDSv2: a PUT for the token, and nothing without it unless tokenless; delay: seconds before each answer."""
     paths = {
         "/latest/meta-data/instance-id": "i-0123456789abcdef0",
         "/latest/meta-data/placement/region": "ap-northeast-2",
@@ -78,12 +81,14 @@ def imds_handler(*, role="es-node", code="Success", token_status=200, document=T
     class Imds(Answering):
         def do_PUT(self):
             self.server.seen.append(("PUT", self.path, dict(self.headers)))
+            time.sleep(delay)
             good = self.path == "/latest/api/token" and self.headers["X-aws-ec2-metadata-token-ttl-seconds"]
             self.say(token_status if good else 400, "the-token" if token_status == 200 else "")
 
         def do_GET(self):
             self.server.seen.append(("GET", self.path, dict(self.headers)))
-            if self.headers["X-aws-ec2-metadata-token"] != "the-token":
+            time.sleep(delay)
+            if self.headers["X-aws-ec2-metadata-token"] != "the-token" and not tokenless:
                 self.say(401)
             elif self.path.endswith("/security-credentials/") and role_status != 200:
                 self.say(role_status)

@@ -34,6 +34,7 @@ QUESTION = {
     "path_style": False,
     "tls": True,
     "sign": True,
+    "signer": "instance",
 }
 
 
@@ -154,9 +155,9 @@ def test_a_wrong_key_is_a_wrong_signature(node):
         ({"sign": False, "why_not": "no repository uses the role"}, {}, "no repository uses the role"),
         ({}, {"aws": False}, "shown to S3 of AWS over TLS only"),
         ({"tls": False}, {}, "shown to S3 of AWS over TLS only"),
-        ({}, {"imds": {"role": None}}, "gave no credentials of a role"),
-        ({}, {"imds": {"token_status": 403}}, "gave no credentials of a role"),
-        ({}, {"imds": {"code": "Failed"}}, "gave no credentials of a role"),
+        ({}, {"imds": {"role": None}}, "there are no credentials of a role"),
+        ({}, {"imds": {"token_status": 403}}, "there are no credentials of a role"),
+        ({}, {"imds": {"code": "Failed"}}, "there are no credentials of a role"),
     ],
 )
 def test_where_it_must_not_or_cannot_sign_nothing_signed_is_sent(node, question, options, words):

@@ -17,6 +17,9 @@ from preflight.probe.sections.imds import moment
 ADDRESS = 'METADATA = ("169.254.169.254", 80)'
 
 
+HURRIED = {"PATIENCE = 2.0": "PATIENCE = 0.3", "SILENCE = 4.0": "SILENCE = 0.3"}
+
+
 def at(port):
     return {ADDRESS: f'METADATA = ("127.0.0.1", {port})'}
 
@@ -67,7 +70,45 @@ def test_credentials_that_are_no_success(ask):
 def test_a_token_that_is_refused(ask, status):
     found, seen = ask(token_status=status)
     assert (found.outcome, found.token_status, found.role_status) == ("answered", status, None)
-    assert len(seen) == 1
+    assert found.tokenless_status == 401
+    assert [method for method, _, _ in seen] == ["PUT", "GET"]
+
+
+def test_a_service_that_knows_no_token_is_read_without_one(ask):
+    """IMDSv1 alone; what it says is told, and whether this Elasticsearch asks so is the version's matter."""
+    found, _ = ask(token_status=404, tokenless=True)
+    assert (found.token_status, found.tokenless_status, found.role) == (404, 200, "es-node")
+
+
+def test_a_token_is_not_left_out_where_one_is_given(ask):
+    """AWS counts requests without a token, and some watch that count."""
+    found, seen = ask(tokenless=True)
+    assert found.tokenless_status is None
+    assert all(method == "PUT" or "X-aws-ec2-metadata-token" in headers for method, _, headers in seen)
+
+
+def test_a_slow_service_is_told_from_a_silent_one(ask):
+    found, seen = ask(delay=1.2)
+    assert (found.outcome, found.role) == ("answered", "es-node")
+    assert 1200 <= found.slowest < 4000
+    # The document, which decides nothing, is not asked at this price; a second token tells slow from busy.
+    assert [method for method, _, _ in seen] == ["PUT", "GET", "GET", "PUT"]
+
+
+def test_one_late_answer_is_not_a_slow_service(facts):
+    class Late(imds_handler()):
+        waited = False
+
+        def do_PUT(self):  # noqa: N802
+            if not Late.waited:
+                Late.waited = True
+                time.sleep(1.2)
+            super().do_PUT()
+
+    service = Served(Late)
+    found = facts("imds", replace=at(service.port))["imds"]["value"]
+    service.close()
+    assert found["role"] == "es-node" and found["milliseconds"] > 1000 > found["slowest"]
 
 
 def test_a_proxy_of_the_environment_is_not_used(ask):
@@ -85,7 +126,7 @@ def test_refused(facts):
 
 def test_a_service_that_never_answers_costs_its_own_patience_and_delays_nobody(facts):
     with socket.create_server(("127.0.0.1", 0)) as server:
-        answer = facts("imds", "system", replace={**at(server.getsockname()[1]), "PATIENCE = 2.0": "PATIENCE = 0.3"})
+        answer = facts("imds", "system", replace={**at(server.getsockname()[1]), **HURRIED})
     found = answer["imds"]["value"]
     assert found["outcome"] == "timeout" and 250 < found["milliseconds"] < 3000 and "value" in answer["system"]
 
@@ -98,7 +139,7 @@ def test_a_service_that_stops_answering_after_its_token_is_unknown_and_no_verdic
             super().do_GET()
 
     service = Served(Stalling)
-    found = facts("imds", replace={**at(service.port), "PATIENCE = 2.0": "PATIENCE = 0.3"})["imds"]
+    found = facts("imds", replace={**at(service.port), **HURRIED})["imds"]
     service.close()
     assert found == {
         "unknown": "the metadata service handed out a token and then stopped answering (timeout)",

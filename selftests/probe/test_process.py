@@ -202,6 +202,18 @@ def test_a_port_says_which_of_two_servers_is_the_node(start, node):
             assert answer["install"]["value"]["path_conf"] == f"{folder}/config"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become a user who may not see another's sockets")
+def test_two_servers_of_one_user_whose_sockets_may_not_be_seen_are_not_told_apart(start, node):
+    """Whose the open ports are, only their owner and root can tell."""
+    one, _ = (node.jvm(SERVER) for _ in range(2))
+    become = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/bin/sh", "-c")
+    port = int(one.ports[0])
+    session = start(replace=node.replace, es_port=port, shell=become, python="/usr/bin/python3", cwd="/")
+    answer = asked(session, "process")["not_told"]
+    assert answer["unknown"].startswith(f"which Elasticsearch process listens on port {port} may not be seen: ")
+    assert "--sudo" in answer["remedy"]
+
+
 def test_a_server_that_does_not_listen_on_the_port_is_not_the_node(start, node):
     jvm = node.jvm(SERVER)
     answer = asked(start(replace=node.replace, es_port=1), "process")

@@ -144,6 +144,13 @@ def test_a_section_without_a_command_is_no_success(carried, remedy):
     assert carried(text_of(cause(remedy))).returncode == 1
 
 
+def test_a_file_that_was_cut_off_is_not_carried_out(carried):
+    text = text_of(cause(Remedy(steps=(step("change", "echo one"), step("apply", "echo two", "echo rest of it")))))
+    done = carried(text[: text.index("rest of it")])
+    assert (done.typed, done.returncode) == ([], 1)
+    assert "ends in the middle of a block" in done.stderr
+
+
 def test_nothing_to_carry_out_is_no_success(carried):
     assert carried("Nothing to carry out. All is well.\n").returncode == 1
 

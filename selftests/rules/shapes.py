@@ -170,7 +170,10 @@ def default_endpoint(_: Survey) -> Survey:
 
 def before_regions(_: Survey) -> Survey:
     """7.4: there is no region setting yet."""
-    return _region_from_imds(healthy(version="7.4.2"))
+    survey = _region_from_imds(healthy(version="7.4.2"))
+    for found in survey.nodes:
+        survey = surveys.imds_says(survey, found.name, tokenless_status=200)
+    return survey
 
 
 def region_by_environment(survey: Survey) -> Survey:
@@ -394,7 +397,10 @@ def web_identity(survey: Survey) -> Survey:
 
 def container_credentials(survey: Survey) -> Survey:
     """An endpoint that hands out credentials is no static key either."""
-    return _given(survey, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+    survey = _given(survey, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+    for found in survey.nodes:
+        survey = with_node(survey, found.name, container=surveys.container_of())
+    return survey
 
 
 def proxies_and_tuning(survey: Survey) -> Survey:

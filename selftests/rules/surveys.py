@@ -20,6 +20,7 @@ from preflight.facts import (
     ChosenPath,
     Cluster,
     Config,
+    Container,
     Dial,
     Imds,
     Install,
@@ -54,6 +55,7 @@ STARTED = 1_763_980_800.0
 STALE = "The AWS Access Key Id you provided does not exist in our records."
 NO_CREDENTIALS = "Unable to load credentials from any of the providers in the chain AwsCredentialsProviderChain"
 DENIED = "Access Denied"
+EXPIRED = "The provided token has expired."
 CONNECT_TIMED_OUT = "Unable to execute HTTP request: Connect timed out"
 STATIC_KEYS = ("s3.client.default.access_key", "s3.client.default.secret_key")
 REDIRECT = (
@@ -495,6 +497,71 @@ def other_role(survey: Survey, name: str, role: str = "es-node-b") -> Survey:
     return with_node(survey, name, imds=replace(found.imds, role=role))
 
 
+def imds_says(survey: Survey, name: str, **changes: Any) -> Survey:
+    """The node's metadata service answers otherwise."""
+    found = survey.node(name)
+    assert isinstance(found.imds, Imds)
+    return with_node(survey, name, imds=replace(found.imds, **changes))
+
+
+def untried(survey: Survey, name: str, why: str) -> Survey:
+    """No list was signed, and Elasticsearch has nothing to sign with either."""
+    found = survey.node(name)
+    assert not isinstance(found.buckets, Unknown)
+    unsigned = Unknown(reason=f"not tried: {why}")
+    survey = with_node(survey, name, buckets=tuple(replace(b, signed_list=unsigned) for b in found.buckets))
+    return verify_fails(survey, name, NO_CREDENTIALS)
+
+
+def imds_off(survey: Survey, name: str) -> Survey:
+    """Nobody at the metadata address."""
+    refused = Imds(
+        outcome="refused", milliseconds=0.4, asked_as="elasticsearch", as_service=True, own_outcome="refused"
+    )
+    return untried(with_node(survey, name, imds=refused), name, "IMDS names no role")
+
+
+def imds_refuses_service_user(survey: Survey, name: str) -> Survey:
+    """Nobody for Elasticsearch's user; root is answered."""
+    refused = Imds(
+        outcome="refused", milliseconds=0.4, asked_as="elasticsearch", as_service=True, own_outcome="answered"
+    )
+    return untried(with_node(survey, name, imds=refused), name, "IMDS names no role")
+
+
+def imds_slow(survey: Survey, name: str) -> Survey:
+    """Three seconds an answer."""
+    survey = imds_says(survey, name, milliseconds=3004.0, slowest=3010.2, instance_id=None, region=None)
+    return untried(survey, name, "IMDS answers later than Elasticsearch waits")
+
+
+def expired_role_credentials(survey: Survey, name: str) -> Survey:
+    """IMDS hands out what S3 no longer accepts."""
+    late = RoleCredentials(code="Success", key_prefix="ASIA", expires=STARTED - 600)
+    survey = imds_says(survey, name, credentials=late)
+    refused = SignedList(status=400, code="ExpiredToken", message=EXPIRED)
+    return verify_fails(role_refused(survey, name, refused), name, EXPIRED)
+
+
+def container_of(**changes: Any) -> Container:
+    """An endpoint for container credentials that hands them out."""
+    given: dict[str, Any] = {
+        "variable": "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "host": "127.0.0.1:51679",
+        "outcome": "answered",
+        "milliseconds": 2.0,
+        "status": 200,
+        "credentials": RoleCredentials(code="Success", key_prefix="ASIA", expires=STARTED + 3600),
+    }
+    return Container(**{**given, **changes})
+
+
+def container_credentials(survey: Survey, name: str) -> Survey:
+    """The process's environment names an endpoint where nobody is."""
+    survey = started_with(survey, name, variables=("AWS_CONTAINER_CREDENTIALS_FULL_URI",))
+    return with_node(survey, name, container=container_of(outcome="refused", status=None, credentials=None))
+
+
 def role_refused(survey: Survey, name: str, answer: SignedList) -> Survey:
     """What S3 answers to every list that this node signs with its role."""
     found = survey.node(name)
@@ -811,6 +878,12 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "region-missing": region_missing,
     "no-instance-role": no_instance_role,
     "role-without-bucket-access": role_without_bucket_access,
+    "other-role": other_role,
+    "expired-role-credentials": expired_role_credentials,
+    "imds-off": imds_off,
+    "imds-slow": imds_slow,
+    "imds-refuses-service-user": imds_refuses_service_user,
+    "container-credentials": container_credentials,
     "port-refused": port_refused,
     "port-dropped": port_dropped,
     "route-drift": route_own,

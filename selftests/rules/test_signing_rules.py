@@ -72,13 +72,15 @@ def test_without_a_role_or_a_path_the_other_check_speaks():
 
 
 def test_what_was_not_tried_is_no_pass():
-    """Neither with a reason of its own nor without one."""
+    """Neither with a reason of its own nor without one; only Elasticsearch's own proof stands in."""
     node = healthy().node("es-2")
     untried = (replace(node.buckets[0], signed_list=Unknown(reason="not tried: no Python here")),)
+    unverified = surveys.with_cluster(healthy(), verifications=Unknown(reason="not called"))
     with pytest.raises(CouldNotCheck, match="no Python here"):
-        judge(with_node(healthy(), "es-2", buckets=untried))
+        judge(with_node(unverified, "es-2", buckets=untried))
     with pytest.raises(CouldNotCheck, match="was not tried"):
-        judge(with_node(healthy(), "es-2", buckets=()))
+        judge(with_node(unverified, "es-2", buckets=()))
+    assert judge(with_node(healthy(), "es-2", buckets=untried)) is None
 
 
 def test_accepted_keys_sign_and_the_role_is_not_held_against_the_node():

@@ -310,9 +310,9 @@ def list_of(wire, path, asked, look, seen, under, most):
     region = seen["bucket_region"] or asked["region"]
     if not region or not REGION.fullmatch(region):
         raise Unseen("not tried: the bucket's region is not known")
-    key = look.metadata().key
+    key = look.key(asked["signer"])
     if key is None:
-        raise Unseen("not tried: the instance metadata service gave no credentials of a role")
+        raise Unseen("not tried: there are no credentials of a role")
     query = {"list-type": "2", "max-keys": str(most)}
     if prefix_of(asked) + under:
         query["prefix"] = prefix_of(asked) + under
@@ -342,15 +342,15 @@ def element(name, body, key):
     return re.sub(r"\b(A[A-Z]{3})[A-Z0-9]{12,}\b", r"\1...", text)
 
 
-def signed(host, path, query, region, key, now):
-    """(request target, headers) of a GET without body under Signature Version 4 for S3."""
+def signed(host, path, query, region, key, now, service="s3"):
+    """(request target, headers) of a GET without body under Signature Version 4."""
     import hashlib
     import hmac
     from urllib.parse import quote
 
     identity, secret, token = key
     stamp = time.strftime("%Y%m%dT%H%M%SZ", now)
-    scope = "%s/%s/s3/aws4_request" % (stamp[:8], region)
+    scope = "%s/%s/%s/aws4_request" % (stamp[:8], region, service)
     path = quote(path, safe="/-_.~")
     text = "&".join("%s=%s" % (quote(name, safe="-_.~"), quote(query[name], safe="-_.~")) for name in sorted(query))
     headers = {"host": host, "x-amz-content-sha256": EMPTY, "x-amz-date": stamp, "x-amz-security-token": token}

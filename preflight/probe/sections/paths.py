@@ -2,13 +2,15 @@
 
 from .base import Unseen
 from .bucket import bucket_path
+from .identity import identity
 from .network import Unresolved, addresses_of, dial_all, is_address, split_target
 from .routing import chosen_path
 from .together import together, wrapped
 
 
 def paths(asked, look):
-    """The answer: lists of dials, paths and buckets; {"unknown", "remedy"} for paths or buckets that can't be seen."""
+    """The answer: lists of dials, paths and buckets, who the node is to AWS; {"unknown", "remedy"} for what can't be
+    seen."""
     patience = float(asked["connect_timeout"])
     work = {
         "dials": lambda: dials(asked["dials"], patience, look),
@@ -16,6 +18,8 @@ def paths(asked, look):
     }
     for at, bucket in enumerate(asked["buckets"]):
         work[at] = lambda bucket=bucket: bucket_and_route(bucket, look, patience)
+    if asked.get("identity"):
+        work["identity"] = lambda: identity(asked["identity"], look, patience)
     done = together(work, look.deadline)
     if isinstance(done["dials"], Unseen):
         raise done["dials"]
@@ -29,6 +33,7 @@ def paths(asked, look):
         "dials": done["dials"],
         "paths": listed_or_unknown(done["paths"]),
         "buckets": listed_or_unknown(unseen or [bucket for bucket, _ in buckets]),
+        "identity": listed_or_unknown(done.get("identity")),
     }
 
 

@@ -31,7 +31,7 @@ class Server(object):
         self.pid = pid
         self.folder = "%s/%d" % (PROC, pid)
         status = dict(line.split(":", 1) for line in self.read("status").splitlines() if ":" in line)
-        self.uid = int(status["Uid"].split()[1])
+        self.uid, self.gid = (int(status[name].split()[1]) for name in ("Uid", "Gid"))
         self.parent = int(status["PPid"])
         self.arguments = arguments
         self.own_options = options_of(arguments)

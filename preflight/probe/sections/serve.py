@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -10,10 +11,12 @@ import time
 from .base import CHILDREN, STARTING, Deadline, Once, Unseen, stop, user_name
 from .certificates import certificates
 from .config import config
+from .container import Container, container
 from .imds import Metadata, imds
 from .install import find_place, install
 from .keystore import keystore
 from .log import log
+from .owner import owner_of
 from .paths import paths
 from .process import NotTold, find_server, process
 from .relay import Relay
@@ -32,6 +35,7 @@ SECTIONS = {
     "sources": sources,
     "log": log,
     "imds": imds,
+    "container": container,
     "routing": routing,
 }
 
@@ -40,12 +44,14 @@ class Look(object):
     """What the sections of one answer share, and by when they must be ready.
 
     port, pid: which of several Elasticsearch is meant; fingerprint_key: hex, the run's, for what is compared without
-    being told; keystore_password: text. Each may be None
+    being told; keystore_password: text. Each may be None. tokenless_before: release from which on IMDS is asked with a
+    session token; kept: what is asked once for all questions
     """
 
-    def __init__(self, deadline, metadata, port, message):
-        self.deadline, self.once, self.role = deadline, Once(), metadata
+    def __init__(self, deadline, kept, port, message):
+        self.deadline, self.once, self.kept = deadline, Once(), kept
         self.port, self.pid = port, message.get("pid")
+        self.tokenless_before = tuple(message.get("tokenless_before", ()))
         self.fingerprint_key, self.keystore_password = message.get("fingerprint_key"), message.get("keystore_password")
 
     def server(self):
@@ -54,9 +60,29 @@ class Look(object):
     def place(self):
         return self.once.get("place", lambda: find_place(self.server(), self.port))
 
+    # Both are kept from the first question to the second, where they sign.
+
     def metadata(self):
-        # Kept from the first question to the second, where it signs.
-        return self.role.get("metadata", lambda: Metadata(self.deadline))
+        return self.kept["metadata"].get("metadata", lambda: Metadata(self.deadline, self.owner(), self.tokenless()))
+
+    def container(self):
+        return self.kept["container"].get("container", lambda: Container(self.server(), self.owner(), self.deadline))
+
+    def key(self, signer):
+        """The credentials that sign: of the "container" endpoint or the "instance" role; None where it gave none."""
+        return (self.container() if signer == "container" else self.metadata()).key
+
+    def owner(self):
+        return self.once.get("owner", lambda: owner_of(self))
+
+    def tokenless(self):
+        """Whether this Elasticsearch asks the metadata service without a token."""
+        try:
+            place = self.place()
+        except Unseen:
+            return False
+        release = re.match(r"(\d+)\.(\d+)", (place or {}).get("version") or "")
+        return release is not None and tuple(map(int, release.groups())) < self.tokenless_before
 
 
 class Program(object):
@@ -69,7 +95,7 @@ class Program(object):
         self.marker, self.output, self.port = marker, output, port
         self.lock = threading.Lock()
         self.relays = {}
-        self.metadata = Once()
+        self.kept = {"metadata": Once(), "container": Once()}
 
     def send(self, message):
         line = memoryview(("%s %s\n" % (self.marker, json.dumps(message))).encode("ascii"))
@@ -114,7 +140,7 @@ class Program(object):
             return {"clock": time.time()}
         seconds = float(message["deadline"])
         # Ready a little before the controller stops waiting.
-        look = Look(Deadline(max(seconds - 1, seconds * 0.8)), self.metadata, self.port, message)
+        look = Look(Deadline(max(seconds - 1, seconds * 0.8)), self.kept, self.port, message)
         if ask == "facts":
             work = {name: lambda name=name: SECTIONS[name](look) for name in message["sections"]}
             done = together(work, look.deadline)
