@@ -23,6 +23,8 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
         "keystore-password",
         {**{f"KEY-{n}": "could not check" for n in (1, 2, 3, 4, 5, 6)}, "RESTART-1": "fail"},
     ),
+    "keystore-other-client": ("keystore-differs", {"KEY-4": "fail", "REPO-1": "fail"}),
+    "keystore-other-client-stale": ("keys-differ", {"KEY-6": "fail", "REPO-1": "fail"}),
     "keystore-unreadable": ("keystore-file", {"KEY-5": "fail", "RESTART-1": "fail"}),
     "keystore-missing": ("keystore-file", {"KEY-5": "fail", "RESTART-1": "fail"}),
     "region-missing": ("region-missing", {"REGION-2": "warning"}),
