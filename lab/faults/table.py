@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import archive, bucket, hosts, keystore, network, region, role, sources
+from . import archive, bucket, hosts, keystore, network, region, role, snapshots, sources
 from .fault import Fault
 
 FAULTS: Mapping[str, Fault] = {
@@ -15,5 +15,6 @@ FAULTS: Mapping[str, Fault] = {
     **role.FAULTS,
     **network.FAULTS,
     **bucket.FAULTS,
+    **snapshots.FAULTS,
     **hosts.FAULTS,
 }

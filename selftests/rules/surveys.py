@@ -37,6 +37,7 @@ from preflight.facts import (
     Route,
     Routing,
     S3Client,
+    ShardFailures,
     SignedList,
     Source,
     Sources,
@@ -913,6 +914,15 @@ def yml_bare_keys(survey: Survey, name: str) -> Survey:
     return yml_names(survey, name, "access_key", "secret_key")
 
 
+def snapshot_partial(survey: Survey, name: str) -> Survey:
+    """`_verify` passes, and the newest snapshot lacks this node's shards."""
+    failure = ShardFailures(node_id=node_id(name), sentence=STALE, shards=1)
+    found = NewestSnapshot(
+        repository="s3_backup", snapshot="nightly-2", state="PARTIAL", started=STARTED - 1800, failures=(failure,)
+    )
+    return with_cluster(survey, newest=(found,))
+
+
 FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "stale-keystore": stale_keys,
     "stale-in-memory": stale_in_memory,
@@ -952,6 +962,7 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "jvm-option-keys": jvm_option_keys,
     "default-file-keys": default_file_keys,
     "yml-bare-keys": yml_bare_keys,
+    "snapshot-partial": snapshot_partial,
     "elasticsearch-down": elasticsearch_down,
     "host-down": host_down,
 }

@@ -48,6 +48,7 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "jvm-option-keys": ("static-keys-in-environment", {"SRC-1": "fail", "REPO-1": "fail"}),
     "default-file-keys": ("static-keys-on-disk", {"SRC-1": "fail", "RESTART-1": "fail"}),
     "yml-bare-keys": ("static-keys-ignored", {"SRC-2": "warning"}),
+    "snapshot-partial": ("finding-snap-1", {"SNAP-1": "warning"}),
     "elasticsearch-down": ("elasticsearch-down", {"CLUSTER-1": "fail", "REPO-1": "could not check"}),
 }
 """Fault -> its cause, and what the victim's checks then are. Ports are told apart below: others see them."""
