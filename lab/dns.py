@@ -15,7 +15,8 @@ from .processes import last_words, pid_of, start, wait_until
 def serve(nodes: Sequence[Node]) -> None:
     """Answer on the lab's resolver address from here on."""
     hosts = names.STATE / "hosts"
-    hosts.write_text("".join(f"{node.address} {node.fqdn} {node.hostname} {node.name}\n" for node in nodes))
+    lines = [f"{node.address} {node.fqdn} {node.hostname} {node.name}" for node in nodes]
+    hosts.write_text("\n".join([*lines, f"{names.STORAGE_ADDRESS} {names.STORAGE_HOST}", ""]))
     ready = names.RUN / "dnsmasq.ready"
     start(
         "dnsmasq",

@@ -8,7 +8,21 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import cloud, distribution, dns, elasticsearch, host, layer, names, network, processes, requirements, ssh, state
+from . import (
+    cloud,
+    distribution,
+    dns,
+    elasticsearch,
+    host,
+    layer,
+    names,
+    network,
+    processes,
+    requirements,
+    ssh,
+    state,
+    storage,
+)
 from .certificates import Authority
 from .errors import LabError
 from .host import File
@@ -98,6 +112,7 @@ def _build(lab: Lab, distributed: _Distribution | None) -> None:
         network.build()
         authority = Authority("AWS CA")
         cloud.start_aws(authority, lab.nodes)
+        storage.prepare(authority)
         dns.serve(lab.nodes)
         for node in lab.nodes:
             network.attach(node, tuple(other for other in lab.nodes if other != node))

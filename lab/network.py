@@ -62,6 +62,7 @@ def build() -> None:
         aws,
         "link set lo up",
         f"address add {names.AWS_ADDRESS}/24 dev eth0",
+        f"address add {names.STORAGE_ADDRESS}/24 dev eth0",
         "link set eth0 up",
         f"route add default via {names.AWS_GATEWAY}",
     )

@@ -49,7 +49,8 @@ class Ran:
         self.status, self.text = done.returncode, done.stdout + done.stderr
         self.report = Path(directory) / "latest"
         if not self.report.exists():
-            raise LabError(f"the suite left no report: {self.text[-2000:]}")
+            said = self.text if len(self.text) < 3000 else f"{self.text[:1500]}\n…\n{self.text[-1500:]}"
+            raise LabError(f"the suite left no report, exit status {self.status}: {said}")
         lines = (self.report / "results.jsonl").read_bytes().splitlines()
         self.outcomes = tuple(msgspec.json.decode(line, type=Outcome) for line in lines)
         self.survey = load((self.report / "facts.json").read_bytes())

@@ -82,6 +82,9 @@ def repositories(body: dict[str, Any]) -> tuple[Repository, ...]:
                 protocol=settings.get("protocol"),
                 path_style_access=None if style is None else _truth(style),
                 readonly=_truth(settings.get("readonly", "false")),
+                server_side_encryption=_truth(settings.get("server_side_encryption", "false")),
+                canned_acl=settings.get("canned_acl"),
+                storage_class=settings.get("storage_class"),
             )
         )
     return tuple(found)

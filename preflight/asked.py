@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -325,7 +325,9 @@ class Asked:
             "deadline": settings.command_timeout,
             "dials": dials if wanted.dials else [],
             "destinations": targets.destinations(dials) if wanted.paths else [],
-            "buckets": targets.buckets(self.facts(), cluster, leftovers=self.lists_leftovers) if cluster else [],
+            "buckets": targets.buckets(self.facts(), cluster, write=self._writes(), leftovers=self.lists_leftovers)
+            if cluster
+            else [],
             "identity": targets.identity(self.facts(), cluster) if cluster and wanted.buckets else None,
         }
         try:
@@ -348,6 +350,11 @@ class Asked:
             told = answer.get("identity")
             seen["identity"] = None if told is None else _converted(told, Identity, "identity")
         self.write(**seen)
+
+    def _writes(self) -> Literal["never", "for a fix", "always"]:
+        if self.settings.read_only or not self.wanted.marker:
+            return "never"
+        return "always" if self.settings.try_role else "for a fix"
 
     def unanswered(self, why: Unknown) -> None:
         """What the second question asks for is unknown, as far as it was wanted."""

@@ -28,6 +28,7 @@ Need = Literal[
     "dials",
     "paths",
     "buckets",
+    "marker",
     "aws",
 ]
 """What a check reads of the survey; only what the selected checks need is gathered."""

@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     es_ca: Path | None = None
     keystore_password_file: Path | None = None
     fingerprints: RunKey = msgspec.field(default_factory=RunKey)
+    try_role: bool = False
     aws: bool = False
     aws_profile: str | None = None
     environ: Mapping[str, str] = msgspec.field(default_factory=lambda: os.environ)
@@ -75,6 +76,7 @@ class Wanted(msgspec.Struct, frozen=True):
     dials: bool
     paths: bool
     buckets: bool
+    marker: bool
     aws: bool
 
     @classmethod
@@ -95,5 +97,6 @@ class Wanted(msgspec.Struct, frozen=True):
             dials="dials" in needs,
             paths="paths" in needs,
             buckets="buckets" in needs,
+            marker={"buckets", "marker"} <= needs,
             aws="aws" in needs,
         )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from . import fallback
-from .facts import Cluster, Config, Imds, NodeFacts, Process, Routing, Unknown, View
+from .facts import Cluster, Config, Imds, Keystore, NodeFacts, Process, Repository, Routing, Unknown, View
 from .s3 import endpoint, s3_repositories
+from .versions import STATIC_KEYS
 
 IMDS = "169.254.169.254"
 DEFAULT_PORTS = {"transport": 9300, "http": 9200}
@@ -82,10 +84,14 @@ def destinations(dials: Iterable[dict[str, str]]) -> list[dict[str, str]]:
     ]
 
 
-def buckets(facts: NodeFacts, cluster: Cluster, *, leftovers: bool = False) -> list[dict[str, Any]]:
+def buckets(
+    facts: NodeFacts, cluster: Cluster, *, write: Literal["never", "for a fix", "always"], leftovers: bool = False
+) -> list[dict[str, Any]]:
     """The question about each S3 repository's bucket. leftovers: list _verify's markers too, where they are ours.
 
     Signed with the role's credentials only towards AWS itself: elsewhere that would hand them to a third party.
+    write: whether the role is to put, read and delete a marker object too; "for a fix": where static keys sign for the
+    client today, which may go only if the role does what they do. Never into a read-only repository.
     """
     own = facts.view.node_id if isinstance(facts.view, View) else None
     member = next((m for m in cluster.members if m.id == own), None)
@@ -93,6 +99,7 @@ def buckets(facts: NodeFacts, cluster: Cluster, *, leftovers: bool = False) -> l
     wanted = []
     for repository in s3_repositories(cluster.repositories):
         target = endpoint(facts, member, repository)
+        wished = write == "always" or (write == "for a fix" and _signs_with_keys(facts, repository.client))
         why_not = ""
         if not target.aws:
             why_not = f"{target.service} is not AWS: the role's credentials are for AWS alone"
@@ -112,10 +119,33 @@ def buckets(facts: NodeFacts, cluster: Cluster, *, leftovers: bool = False) -> l
                 "sign": not why_not,
                 "signer": signs.source,
                 "why_not": why_not,
+                "marker": _marker(repository) if wished and not why_not and not repository.readonly else None,
                 "leftovers": leftovers and not repository.readonly,
             }
         )
     return wanted
+
+
+def _marker(repository: Repository) -> dict[str, Any]:
+    """A marker object's key and the headers that Elasticsearch writes every object of the repository with."""
+    headers = {
+        "x-amz-server-side-encryption": "AES256" if repository.server_side_encryption else None,
+        "x-amz-acl": repository.canned_acl,
+        "x-amz-storage-class": (repository.storage_class or "").upper() or None,
+    }
+    base = repository.base_path.strip("/")
+    key = f"tests-preflight-{uuid.uuid4()}/marker.dat"
+    return {"key": f"{base}/{key}" if base else key, "headers": {n: v for n, v in headers.items() if v}}
+
+
+def _signs_with_keys(facts: NodeFacts, client: str) -> bool:
+    """Static keys are there that may sign for the client: in its keystore, or in what the process was started with."""
+    keystore = facts.keystore.settings if isinstance(facts.keystore, Keystore) else ()
+    process = facts.process if isinstance(facts.process, Process) else None
+    started = {*process.environment, *process.properties} if process else set()
+    return f"s3.client.{client}.access_key" in keystore or any(
+        source is not None and name in started for name, source in STATIC_KEYS.items()
+    )
 
 
 def identity(facts: NodeFacts, cluster: Cluster) -> dict[str, str] | None:

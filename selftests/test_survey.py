@@ -70,6 +70,13 @@ class Cluster:
             return 200, {"cluster_name": "docs", "cluster_uuid": "UUID", "master_node": self.ids["es-a"]}
         if path == "/_snapshot":
             return 200, {"s3_backup": {"type": "s3", "settings": {"bucket": "es-snapshots", "base_path": "prod"}}}
+        if path.startswith("/_health_report"):
+            symptom = {"status": "green", "symptom": "All repositories are healthy."}
+            return 200, {"indicators": {"repository_integrity": symptom}}
+        if path.startswith(("/_slm/policy", "/_ilm/policy")):
+            return 405, {"error": "Incorrect HTTP method for uri [/_slm/policy] and method [GET]", "status": 405}
+        if path.startswith("/_snapshot/s3_backup/*"):
+            return 200, body(f"s3/{VERSION}/a6_get_snapshots")
         assert (method, path) == ("POST", "/_snapshot/s3_backup/_verify")
         return 200, body(f"s3/{VERSION}/a2_verify_ok")
 
@@ -397,6 +404,33 @@ def test_a_dead_node_costs_its_own_deadline_once_and_everything_of_it_is_blocked
     assert "sshd does not answer within 1 s" in dead.login.reason and not dead.login.blocked
     for section in ("system", "process", "config", "routing", "view", "dials", "paths", "buckets"):
         assert getattr(dead, section).blocked, section
+
+
+def test_evidence_is_gathered_beside_and_what_a_cluster_lacks_is_unknown(place):
+    """As the lab's own Elasticsearch answers, which has no lifecycle modules; nothing of it is a failure."""
+    place.add()
+    (cluster,) = place.run().clusters
+    assert [(s.snapshot, s.state) for s in cluster.newest] == [("snap1", "SUCCESS")]
+    assert [(i.name, i.status) for i in cluster.health] == [("repository_integrity", "green")]
+    assert cluster.dependents.mounted == ()
+    for policies in (cluster.dependents.slm, cluster.dependents.ilm):
+        assert isinstance(policies, Unknown) and "405" in policies.reason
+
+
+def test_no_snapshot_is_looked_at_where_verify_fails(place):
+    place.add()
+    place.cluster.instead = {"_verify": (500, body(f"s3/{VERSION}/c2_verify_stale_master"))}
+    (cluster,) = place.run().clusters
+    assert cluster.newest == ()
+    assert not [path for _, _, path in place.cluster.seen if path.startswith("/_snapshot/s3_backup/*")]
+
+
+def test_evidence_that_is_not_answered_costs_nobody_the_verification(place):
+    place.add()
+    place.cluster.silent = [("es-a", "/_slm/")]
+    (cluster,) = place.run(command_timeout=2.0).clusters
+    assert isinstance(cluster.verifications[0], Verification)
+    assert isinstance(cluster.dependents.slm, Unknown)
 
 
 def test_read_only_never_verifies(place):

@@ -1,6 +1,9 @@
 """What a node is told to try."""
 
+import re
+
 import pytest
+import surveys
 from msgspec.structs import replace
 from surveys import healthy, node_id
 
@@ -84,13 +87,44 @@ def test_the_roles_credentials_are_for_aws_alone():
     survey = healthy()
     other = Repository(name="minio", type="s3", bucket="b", endpoint="https://minio.internal")
     cluster = replace(survey.clusters[0], repositories=(*survey.clusters[0].repositories, other))
-    wanted = {question["repository"]: question for question in targets.buckets(survey.nodes[0], cluster)}
+    wanted = {
+        question["repository"]: question for question in targets.buckets(survey.nodes[0], cluster, write="always")
+    }
     assert wanted["s3_backup"]["sign"] is True
     assert wanted["minio"]["sign"] is False
     assert "minio.internal is not AWS" in wanted["minio"]["why_not"]
+    assert wanted["s3_backup"]["marker"] and wanted["minio"]["marker"] is None
+
+
+def marker(survey, write, **settings):
+    (repository,) = survey.clusters[0].repositories
+    cluster = replace(survey.clusters[0], repositories=(replace(repository, **settings),))
+    return targets.buckets(survey.nodes[0], cluster, write=write)[0]["marker"]
+
+
+def test_a_marker_is_written_as_the_repository_writes_and_never_twice_under_one_key():
+    found = marker(healthy(), "always", server_side_encryption=True, canned_acl="private", storage_class="standard_ia")
+    assert found["headers"] == {
+        "x-amz-server-side-encryption": "AES256", "x-amz-acl": "private", "x-amz-storage-class": "STANDARD_IA",
+    }  # fmt: skip
+    assert re.fullmatch(r"prod/tests-preflight-[0-9a-f-]{36}/marker.dat", found["key"])
+    assert marker(healthy(), "always", base_path="")["key"].startswith("tests-preflight-")
+    assert marker(healthy(), "always") != marker(healthy(), "always")
+
+
+@pytest.mark.parametrize("fault", [surveys.stale_keys, surveys.env_keys])
+def test_a_fix_that_hangs_on_the_role_asks_for_a_marker_unbidden(fault):
+    assert marker(healthy(), "for a fix") is None
+    assert marker(fault(healthy(), "es-1"), "for a fix") is not None
+    assert marker(fault(healthy(), "es-1"), "for a fix", client="other") is None or fault is surveys.env_keys
+    assert marker(fault(healthy(), "es-1"), "never") is None
+
+
+def test_nothing_is_written_into_a_read_only_repository():
+    assert marker(healthy(), "always", readonly=True) is None
 
 
 def test_without_a_role_nothing_is_signed():
     survey = healthy()
     node = replace(survey.nodes[0], imds=replace(survey.nodes[0].imds, role=None))
-    assert [q["why_not"] for q in targets.buckets(node, survey.clusters[0])] == ["IMDS names no role"]
+    assert [q["why_not"] for q in targets.buckets(node, survey.clusters[0], write="always")] == ["IMDS names no role"]

@@ -6,7 +6,12 @@ from preflight.judgement import require
 from preflight.rules import keystore, keystores, rotation
 
 
-@check("KEY-1", severity="critical", needs=("keystore", "config", "cluster", "verify", "imds", "buckets"))
+@check(
+    "KEY-1",
+    severity="critical",
+    needs=("keystore", "config", "cluster", "verify", "imds", "buckets", "marker"),
+    writes="a marker object by the node's role where it finds keys, deleted again",
+)
 def test_keystore_holds_no_static_s3_keys(node, survey):
     """The keystore holds no static AWS key of an S3 client that goes to AWS, but for declared ones that S3 accepts.
 

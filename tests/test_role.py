@@ -33,7 +33,8 @@ def test_nodes_have_the_same_role(node, survey):
 @check(
     "ROLE-3",
     severity="critical",
-    needs=("imds", "container", "system", "cluster", "config", "process", "buckets", "keystore", "sources"),
+    needs=("imds", "container", "system", "cluster", "config", "process", "buckets", "keystore", "sources", "marker"),
+    writes="with --try-role a marker object by the node's role, deleted again",
 )
 def test_role_reaches_every_bucket(node, survey):
     """The role reaches the bucket of every S3 repository that uses it.

@@ -6,7 +6,12 @@ from preflight.judgement import require
 from preflight.rules import sources
 
 
-@check("SRC-1", severity="critical", needs=("process", "sources", "config", "keystore", "cluster", "verify", "buckets"))
+@check(
+    "SRC-1",
+    severity="critical",
+    needs=("process", "sources", "config", "keystore", "cluster", "verify", "buckets", "marker"),
+    writes="a marker object by the node's role where it finds keys, deleted again",
+)
 def test_no_static_key_reaches_the_process(node, survey):
     """No static AWS key reaches Elasticsearch from its environment, its JVM options or elasticsearch.yml.
 

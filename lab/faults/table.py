@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import bucket, hosts, keystore, network, region, role, sources
+from . import archive, bucket, hosts, keystore, network, region, role, snapshots, sources
 from .fault import Fault
 
 FAULTS: Mapping[str, Fault] = {
     **keystore.FAULTS,
+    **archive.FAULTS,
     **sources.FAULTS,
     **region.FAULTS,
     **role.FAULTS,
     **network.FAULTS,
     **bucket.FAULTS,
+    **snapshots.FAULTS,
     **hosts.FAULTS,
 }

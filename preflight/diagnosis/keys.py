@@ -225,11 +225,18 @@ def keystore_differs(scene: Scene, node: NodeFacts) -> Found | None:
     finding = keystores.same_clients(scene.survey, node)
     if finding is None or keystores.halves(known(node.keystore).settings) or not known(node.keystore).exists:
         return None
+    using = keystores.without_their_keys(scene.survey, node)
+    # The role signs instead, whose key such a service has never heard of.
+    kinds = ("key refused", "denied", "no credentials") if using else ()
     return Found(
         title="{nodes}: the keystore does not hold what the other nodes' keystores hold for the same S3 client",
-        evidence=(f"{node.name}: {finding.observed}", *finding.details),
+        evidence=(
+            f"{node.name}: {finding.observed}",
+            *finding.details,
+            *(line for kind in kinds for line in scene.sentences(node, kind, using)),
+        ),
         confidence="certain",
-        explains=(("KEY-4", node.name),),
+        explains=(("KEY-4", node.name), *scene.repository_pairs(node, *kinds, only=using)),
         remedy=remedy.match_clients(scene.survey, node),
     )
 

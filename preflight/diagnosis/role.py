@@ -97,7 +97,10 @@ def _denied(scene: Scene, node: NodeFacts, refused: tuple[signing.Refusal, ...],
     return Found(
         title=title % (role.named(node), buckets),
         evidence=(
-            *(f"{node.name}: a list signed with the role: {role.answered(refusal.answer)}" for refusal in refused),
+            *(
+                f"{node.name}: a {refusal.what} signed with the role: {role.answered(refusal.answer)}"
+                for refusal in refused
+            ),
             *scene.sentences(node, "denied"),
             *(f"{node.name}: {line}" for line in signing.beside(scene.survey, node, refused)),
         ),

@@ -67,14 +67,18 @@ class Scene:
         except CouldNotCheck:
             return None
 
-    def repository_pairs(self, node: NodeFacts, *kinds: str) -> tuple[Pair, ...]:
+    def repository_pairs(
+        self, node: NodeFacts, *kinds: str, only: tuple[Repository, ...] | None = None
+    ) -> tuple[Pair, ...]:
         """REPO-1 of the node where it failed for one of these reasons (refusals.Meaning.kind) or gave no answer.
+
+        only: of these repositories alone
 
         With it REPO-1 of every node that was not tested because this one is the elected master.
         """
         own: list[Pair] = []
         outcome = self.outcome("REPO-1", node.name)
-        meanings = [refusals.of(failure) for failure in self.failures(node)]
+        meanings = [refusals.of(failure) for failure in self.failures(node, only)]
         explained = any(m is not None and m.kind in kinds for m in meanings)
         silent = outcome is not None and outcome.outcome == "could not check" and "gave no answer" in outcome.reason
         if explained or (silent and "connection" in kinds):

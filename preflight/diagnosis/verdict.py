@@ -107,6 +107,17 @@ def notes(survey: Survey) -> tuple[str, ...]:
     read = [r.name for cluster in survey.clusters for r in s3.s3_repositories(cluster.repositories) if r.readonly]
     if read:
         found.append(f"registered as read-only: {members.listed(read)}; _verify reads there and writes nothing")
+    left = [
+        b.marker.key
+        for n in survey.nodes
+        if not isinstance(n.buckets, Unknown)
+        for b in n.buckets
+        if b.marker and b.marker.left
+    ]
+    if left:
+        found.append(
+            f"a marker object of this run may be left in the bucket, for you to delete: {members.listed(left)}"
+        )
     if survey.options.insecure_host_keys:
         found.append("--insecure-host-keys: no host key was verified; whoever answered may not be the node")
     if any(dial.assumed for node in survey.nodes if not isinstance(node.dials, Unknown) for dial in node.dials):

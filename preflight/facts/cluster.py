@@ -60,6 +60,7 @@ class Repository(Fact, frozen=True, kw_only=True):
     """One registered snapshot repository, from GET _snapshot. Secrets never appear there.
 
     client, base_path: "default" and "" where not set; region, endpoint: overrides in the repository's own settings
+    server_side_encryption, canned_acl, storage_class: what every object is written with, None where not set
     """
 
     name: str
@@ -72,6 +73,9 @@ class Repository(Fact, frozen=True, kw_only=True):
     protocol: str | None = None
     path_style_access: bool | None = None
     readonly: bool = False
+    server_side_encryption: bool = False
+    canned_acl: str | None = None
+    storage_class: str | None = None
 
 
 class VerifyFailure(Fact, frozen=True, kw_only=True):

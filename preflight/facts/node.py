@@ -319,7 +319,8 @@ class ChosenPath(Fact, frozen=True, kw_only=True):
 
 
 class SignedList(Fact, frozen=True, kw_only=True):
-    """One ListObjectsV2 (max-keys 1) under the repository's base path, signed with the instance role's own credentials.
+    """One ListObjectsV2 (max-keys 1) under the repository's base path, signed with the instance role's own credentials;
+    or one step of a Marker.
 
     status: HTTP status; code: S3's error code, None on 200; message: S3's own sentence, no key in it
     """
@@ -327,6 +328,21 @@ class SignedList(Fact, frozen=True, kw_only=True):
     status: int
     code: str | None
     message: str | None
+
+
+class Marker(Fact, frozen=True, kw_only=True):
+    """One small object that the node's role put into the bucket, read back and deleted, each step as S3 answered it.
+
+    key: under the repository's base path; written with the repository's own encryption, ACL and storage class
+    put, get, delete: None where not tried; status 0 without an answer, 200 with code OtherContent for another content
+    left: it may be in the bucket still
+    """
+
+    key: str
+    put: SignedList | None
+    get: SignedList | None
+    delete: SignedList | None
+    left: bool
 
 
 class LeftoverFolder(Fact, frozen=True, kw_only=True):
@@ -360,6 +376,7 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     where such a line does, None where not asked or without an answer
     trust_store: the JVM's own, by which tls was decided; None where that is this host's (nothing runs, or the JVM's
     cannot be read without a password); host_trusts: whether this host's accepts what the JVM's refuses
+    marker: None where none was asked for (--try-role, or a fix that hangs on it), or the list was refused
     """
 
     repository: str
@@ -378,4 +395,5 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     resolver: tuple[str, ...] | None = None
     trust_store: str | None = None
     host_trusts: bool | None = None
+    marker: Marker | None = None
     leftovers: Leftovers | Unknown | None = None

@@ -33,6 +33,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None
     complete: bool = False
     read_only: bool = False
+    try_role: bool = False
     fail_on_warning: bool = False
     es_url: str | None = None
     es_ca: Path | None = None
@@ -85,6 +86,12 @@ def add(parser: pytest.Parser) -> None:
         "--read-only",
         action="store_true",
         help="write nothing to any bucket: no _verify, snapshots stay unproven (default: _verify writes its markers)",
+    )
+    option(
+        "--try-role",
+        action="store_true",
+        help="have every node's role put, read and delete a marker object under each repository's base path (default: "
+        "only where static keys may go if the role can do that)",
     )
     option(
         "--fail-on",
@@ -146,6 +153,7 @@ def read(config: pytest.Config) -> Choices:
         reference=option.reference,
         complete=option.complete,
         read_only=option.read_only,
+        try_role=option.try_role,
         fail_on_warning=option.fail_on == "warning",
         es_url=_url(option.es_url),
         es_ca=_file(option.es_ca, "--es-ca"),
@@ -194,7 +202,7 @@ def _refuse_unsupported(config: pytest.Config) -> None:
 
 GATHERING = (
     "hosts", "inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user",
-    "insecure_host_keys", "read_only", "es_url", "es_ca", "keystore_password_file", "aws", "aws_profile",
+    "insecure_host_keys", "read_only", "try_role", "es_url", "es_ca", "keystore_password_file", "aws", "aws_profile",
 )  # fmt: skip
 """Options that say how to ask nodes; --facts asks none."""
 

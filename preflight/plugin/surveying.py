@@ -15,8 +15,8 @@ from . import nodes
 from .options import only_looks
 from .run import Run
 
-WRITING = frozenset({"verify"})
-"""The needs that make the cluster write."""
+WRITING = frozenset({"verify", "marker"})
+"""The needs that write into a bucket: by Elasticsearch, by the node's own role."""
 
 
 def needs(items: Iterable[pytest.Item]) -> frozenset[str] | None:
@@ -29,8 +29,15 @@ def needs(items: Iterable[pytest.Item]) -> frozenset[str] | None:
         return None
     checks = [check_of(item) for item in readers]
     wanted = {need for check in checks for need in (check.needs if check else get_args(Need))}
-    # Other checks read what _verify found, where it ran; only those that declare the write make it run.
-    declared = {need for check in checks if check and check.writes for need in check.needs}
+    # Other checks read what _verify found, where it ran; only those that declare the write make it run. One that has a
+    # marker written does not by that call _verify too.
+    declared = {
+        need
+        for check in checks
+        if check and check.writes
+        for need in check.needs
+        if need == "marker" or "marker" not in check.needs
+    }
     return frozenset(wanted - (WRITING - declared))
 
 
@@ -96,6 +103,7 @@ def gather(run: Run, wanted: frozenset[str]) -> None:
             reference=choices.reference,
             complete=choices.complete,
             read_only=choices.read_only,
+            try_role=choices.try_role,
             es_url=choices.es_url,
             es_ca=choices.es_ca,
             keystore_password_file=choices.keystore_password_file,

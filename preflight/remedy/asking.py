@@ -6,9 +6,9 @@ import re
 import shlex
 import time
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from ..facts import Config, Imds, Install, NodeFacts, Process, Survey, View
+from ..facts import Config, Imds, Install, Keystore, NodeFacts, Process, Survey, View
 from ..judgement import Command
 from ..rules import region
 
@@ -16,8 +16,15 @@ CONTROLLER = "controller"
 AFTERWARDS = "then run the suite again: it proves the mend, or says what is left"
 
 
-def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST") -> Command:
-    """One request to the node's own HTTP address, typed on the controller; the login goes through standard input."""
+KEYSTORE_PASSWORD = "ES_PREFLIGHT_KEYSTORE_PASSWORD_FILE"  # noqa: S105 - a variable's name
+"""What a printed reload takes a protected keystore's password from."""
+
+
+def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST", body: str = "") -> Command:
+    """One request to the node's own HTTP address, typed on the controller; the login goes through standard input.
+
+    body: a shell command that prints what else curl is to read there
+    """
     view = node.view
     url = f"{view.url if isinstance(view, View) else 'https://localhost:9200'}/{path}"
     # A proxy of the node's environment is no way to the node itself.
@@ -35,7 +42,34 @@ def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST") -> Com
             """printf '%s:%s\\n' "$ES_PREFLIGHT_USER" "$(cat "$ES_PREFLIGHT_PASSWORD_FILE")\""""
             """ | sed 's/[\\\\"]/\\\\&/g; s/^/user = "/; s/$/"/'"""
         )
+    if body:
+        login = f"{{ {login}; {body}; }}"
     return Command(where=CONTROLLER, text=f"{login} | {node.ssh} {shlex.quote(remote)}")
+
+
+def reload(survey: Survey, node: NodeFacts) -> Command:
+    """Have one node, by its id, read its keystore again; a protected one with its password in the body."""
+    id = node.view.node_id if isinstance(node.view, View) else "_local"
+    body = ""
+    if isinstance(node.keystore, Keystore) and node.keystore.protected:
+        # Escaped for JSON, then for curl's file of options.
+        quoted = r"""s/[\\"]/\\&/g; s/[\\"]/\\&/g; s/.*/data = "{\\"secure_settings_password\\":\\"&\\"}"/"""
+        body = (
+            f"""sed -n '1{{ {quoted}; p; }}' "${KEYSTORE_PASSWORD}"; """
+            """echo 'header = "Content-Type: application/json"'"""
+        )
+    return ask(survey, node, f"_nodes/{quote(id)}/reload_secure_settings", body=body)
+
+
+def unlocking(node: NodeFacts) -> tuple[str, ...]:
+    """What the commands of a node with a protected keystore need besides."""
+    if not isinstance(node.keystore, Keystore) or not node.keystore.protected:
+        return ()
+    return (
+        f"the keystore has a password: elasticsearch-keystore asks for it, and the reload takes it from the file that "
+        f"{KEYSTORE_PASSWORD} names (export it as you gave --keystore-password-file); without it reload_exception says "
+        "that the provided password was incorrect",
+    )
 
 
 def refused_certificate(node: NodeFacts) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from ..facts import Install, Keystore, NodeFacts, Survey, View
 from ..judgement import Command, Remedy, Step
 from ..rules import keystore, members, role
 from . import steps
-from .asking import ask, refused_certificate, restart_does_too, restarting, stamp, waits
+from .asking import ask, refused_certificate, reload, restart_does_too, restarting, stamp, unlocking, waits
 from .refusal import not_yet, role_not_proven
 from .region import drop_removed_settings
 
@@ -65,13 +65,12 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
             *advice[3:],
         ]
     elif isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
-        reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
-        commands.append(ask(survey, node, reload))
+        commands.append(reload(survey, node))
         commands.extend(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories)
         advice[:0] = (
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
-            *((steps.with_password(node),) if steps.has_password(node) else ()),
             *steps.spares(survey, node, settings),
+            *unlocking(node),
             *refused_certificate(node),
         )
     else:
@@ -119,7 +118,7 @@ def _steps(
             commands=(tool(node, "remove", settings), Command(where=node.name, text=owned)),
             notes=(
                 "in one call: with half a pair left a reload is refused and the next start ends",
-                *(("the tool asks for the keystore's password",) if steps.has_password(node) else ()),
+                *unlocking(node),
                 "the second command compares owner and mode with the copy's, and one line is right. After two, give "
                 "them back (chown and chmod with --reference=COPY), or the next start cannot read the keystore",
             ),
@@ -228,17 +227,16 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
                 steps.restart_one(survey, node, "this run had no login for Elasticsearch, so a reload has none"),
             ),
         )
-    reload = f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"
     repositories = sorted(r.name for r in signs)
     return Remedy(
         commands=(
-            ask(survey, node, reload),
+            reload(survey, node),
             *(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories),
         ),
         advice=(
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
-            *((steps.with_password(node),) if steps.has_password(node) else ()),
             *steps.spares(survey, node),
+            *unlocking(node),
             *refused_certificate(node),
             "registering the repository again does not: the process reads its keystore at start and reload only",
         ),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from urllib.parse import quote
 
 from ..facts import Keystore, NodeFacts, Survey, View
 from ..judgement import Command, Remedy
 from ..rules import keystore, members, rotation
 from . import steps
-from .asking import AFTERWARDS, ask, refused_certificate
+from .asking import AFTERWARDS, refused_certificate, reload, unlocking
 from .keys import ASKS, as_root, backup, container, remove_static_keys, set_aside, tool
 
 
@@ -69,10 +68,11 @@ def replace_keys(survey: Survey, node: NodeFacts, settings: list[str], *, cautio
     if stray:
         advice.append(f"a long-lived key (AKIA) has no session token: {tool(node, 'remove', stray).text}")
     if isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
-        commands.append(ask(survey, node, f"_nodes/{quote(node.view.node_id)}/reload_secure_settings"))
+        commands.append(reload(survey, node))
         advice += [
             "HTTP 200 of the reload proves nothing: read reload_exception in its answer",
             *steps.spares(survey, node, pairs),
+            *unlocking(node),
             *refused_certificate(node),
         ]
     else:

@@ -9,11 +9,12 @@ import shlex
 from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
-from ..facts import CouldNotCheck, Imds, Install, Keystore, NodeFacts, Process, Repository, Survey, View
+from ..facts import CouldNotCheck, Imds, Install, NodeFacts, Process, Repository, Survey, View
 from ..judgement import Command, NotApplicable, Step
 from ..rules import keystore, members
 from ..rules import restart as rules
-from .asking import ask, refused_certificate, restart, unit_of
+from . import asking
+from .asking import ask, refused_certificate, restart, unit_of, unlocking
 
 GREEN_SECONDS = 300
 """Until a restarted node's shards must be back. A node of many terabytes takes longer: the step is then typed again."""
@@ -55,40 +56,30 @@ def role_proven(node: NodeFacts, repositories: Sequence[Repository]) -> Step:
 def reload(survey: Survey, node: NodeFacts, besides: Sequence[str] = ()) -> Step:
     """Reload one node by its id. HTTP 200 proves nothing: the node must be in the answer, and no reload_exception.
 
-    besides: as for `spares`. By hand where the keystore has a password, which no printed command may carry
+    besides: as for `spares`
     """
-    title = "Reload the secure settings of that node alone"
     waiting = spares(survey, node, besides)
-    notes = (
-        "HTTP 200 proves nothing: after reload_exception in the answer the old keys are still in use; stop there",
-        *waiting,
-        *(() if waiting else ("by its id, never all nodes at once: that loads whatever waits on another node's disk",)),
-        *refused_certificate(node),
-    )
-    if has_password(node) and isinstance(node.view, View):
-        return Step(phase="apply", title=title, notes=(with_password(node), *notes))
-    return Step(phase="apply", title=title, commands=(_reloaded(survey, node),), notes=notes)
-
-
-def has_password(node: NodeFacts) -> bool:
-    """The node's keystore is known to have one."""
-    return isinstance(node.keystore, Keystore) and node.keystore.protected
-
-
-def with_password(node: NodeFacts) -> str:
-    """How the node is told to reload a keystore with a password. Raises nothing; the id is its own view's."""
-    id = node.view.node_id if isinstance(node.view, View) else "NODE_ID"
-    return (
-        f"send POST _nodes/{id}/reload_secure_settings with the keystore's password in the body, as "
-        "secure_settings_password, from a client that keeps it off the command line: without it the reload is refused"
+    return Step(
+        phase="apply",
+        title="Reload the secure settings of that node alone",
+        commands=(_reloaded(survey, node),),
+        notes=(
+            "HTTP 200 proves nothing: after reload_exception in the answer the old keys are still in use; stop there",
+            *waiting,
+            *(
+                ()
+                if waiting
+                else ("by its id, never all nodes at once: that loads whatever waits on another node's disk",)
+            ),
+            *unlocking(node),
+            *refused_certificate(node),
+        ),
     )
 
 
 def _reloaded(survey: Survey, node: NodeFacts) -> Command:
     id = node.view.node_id if isinstance(node.view, View) else "_local"
-    return expecting(
-        ask(survey, node, f"_nodes/{quote(id)}/reload_secure_settings"), _pattern(f'"{id}"'), 'reload_exception|"error"'
-    )
+    return expecting(asking.reload(survey, node), _pattern(f'"{id}"'), 'reload_exception|"error"')
 
 
 def spares(survey: Survey, node: NodeFacts, besides: Sequence[str] = ()) -> tuple[str, ...]:

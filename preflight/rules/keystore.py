@@ -204,6 +204,15 @@ def _seen_by_verify(
     return None, None, seen
 
 
+def use_elsewhere(survey: Survey, node: NodeFacts, client: str) -> Use:
+    """What becomes of the keys of a client that does not go to AWS, as `_verify` of its repositories shows it.
+
+    Raises CouldNotCheck, NotApplicable.
+    """
+    using = tuple(r for r in members.repositories(survey, node) if r.client == client)
+    return _use(_seen_by_verify(survey, node, using)[2], changed_since_start(node))
+
+
 def only_in_memory(survey: Survey, node: NodeFacts) -> str | None:
     """S3's refusal of a key that this node's keystore no longer holds; None where there is no such thing.
 

@@ -130,6 +130,13 @@ def lacking(survey: Survey, node: NodeFacts) -> dict[str, tuple[str, ...]]:
     return {setting: tuple(name for name, theirs in names.items() if setting in theirs) for setting in missing}
 
 
+def without_their_keys(survey: Survey, node: NodeFacts) -> tuple[Repository, ...]:
+    """The repositories whose client has keys on other nodes and none on this one. Raises as same_clients does."""
+    keyless = {m[1] for m in map(keystore.STATIC.fullmatch, lacking(survey, node)) if m}
+    held = {m[1] for m in map(keystore.STATIC.fullmatch, known(node.keystore).settings) if m}
+    return tuple(r for r in members.repositories(survey, node) if r.client in keyless - held)
+
+
 def _compared(survey: Survey, node: NodeFacts) -> tuple[dict[str, frozenset[str]], tuple[Repository, ...]]:
     """Node -> the settings in its keystore that all nodes must share, this node's first; and the S3 repositories."""
     repositories = members.repositories(survey, node)

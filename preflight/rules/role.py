@@ -8,6 +8,7 @@ import msgspec
 
 from .. import fallback, s3, versions
 from ..facts import (
+    BucketPath,
     CouldNotCheck,
     Identity,
     Imds,
@@ -296,7 +297,8 @@ def _kind(member: Member | None) -> frozenset[str] | None:
 def unproven(node: NodeFacts, repositories: tuple[Repository, ...] | None) -> str | None:
     """Why it is not proven that this node's role can reach the repositories' buckets; None where it is proven.
 
-    Proven: S3 accepted a list signed with the role's own credentials, sent from this node, for each of them.
+    Proven: S3 accepted a list signed with the role's own credentials, sent from this node, for each of them; and every
+    step of a marker object where one was tried.
     """
     if repositories is None:
         return "which repositories use the client is unknown"
@@ -311,7 +313,18 @@ def unproven(node: NodeFacts, repositories: tuple[Repository, ...] | None) -> st
             return answer.reason
         if answer.status != 200:
             return f"S3 answers a list signed with the role with {answered(answer)}"
+        failing = failing_step(path)
+        if failing is not None:
+            return f"S3 answers the role's {failing[0]} of a marker object with {answered(failing[1])}"
     return None
+
+
+def failing_step(path: BucketPath) -> tuple[str, SignedList] | None:
+    """The first step of the marker that S3 did not do, as (put | get | delete, its answer); None where none failed."""
+    if path.marker is None:
+        return None
+    steps = (("put", path.marker.put), ("get", path.marker.get), ("delete", path.marker.delete))
+    return next(((what, said) for what, said in steps if said and (said.status not in (200, 204) or said.code)), None)
 
 
 def answered(answer: SignedList) -> str:

@@ -168,8 +168,9 @@ def _key(node: NodeFacts, setting: str) -> AccessKey | None:
 
 def _use(survey: Survey, node: NodeFacts, client: str) -> keystore.Use | None:
     try:
-        return next((keys.use for keys in keystore.client_keys(survey, node) if keys.client == client), None)
-    except CouldNotCheck:
+        to_aws = next((keys.use for keys in keystore.client_keys(survey, node) if keys.client == client), None)
+        return to_aws or keystore.use_elsewhere(survey, node, client)
+    except (CouldNotCheck, NotApplicable):
         return None
 
 

@@ -23,7 +23,7 @@ WRONG_PLACE = (
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """S3's refusal of a list signed with the node's role.
+    """S3's refusal of a request signed with the node's role. what: "list", or put, get or delete of a marker object
 
     doubted: `_verify` of the repository passes on this node, so that the role is not all that decides
     """
@@ -31,6 +31,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     repository: Repository
     answer: SignedList
     doubted: bool
+    what: str = "list"
 
 
 NAMED = "IMDS answers Elasticsearch, names a role and hands out current credentials"
@@ -69,12 +70,12 @@ def refusals(survey: Survey, node: NodeFacts) -> tuple[Refusal, ...]:
     paths = {b.repository: b for b in known(node.buckets)}
     found = []
     for repository in role.repositories(survey, node):
-        answer = _answer(paths, repository)
-        if not isinstance(answer, SignedList) or answer.status == 200 or answer.code in WRONG_PLACE:
+        what, answer = _refused(paths.get(repository.name))
+        if answer is None or answer.status in (0, 200) or answer.code in WRONG_PLACE:
             continue
         if own_keys(survey, node, repository) is None:
             doubted = repository_rules.good(survey, node, repository.name) is True
-            found.append(Refusal(repository=repository, answer=answer, doubted=doubted))
+            found.append(Refusal(repository=repository, answer=answer, doubted=doubted, what=what))
     return tuple(found)
 
 
@@ -95,7 +96,11 @@ def reaches(survey: Survey, node: NodeFacts) -> Finding | None:
         if tried is not None and path.problem(tried):
             raise NotApplicable(f"the bucket of {repository.name} is not reached (PATH-1)")
         if isinstance(answer, SignedList):
-            if answer.status != 200:
+            step = role.failing_step(tried) if tried else None
+            if step is not None and step[1].status in (0, 200):
+                words = f"the role's {step[0]} of a marker object: {role.answered(step[1])}"
+                raise CouldNotCheck(f"{repository.name}: {words}")
+            if answer.status != 200 or step is not None:
                 keys = own_keys(survey, node, repository)
                 raise NotApplicable(keys or f"S3 asks for {repository.name} elsewhere: {role.answered(answer)}")
         elif not repository_rules.good(survey, node, repository.name) or own_keys(survey, node, repository):
@@ -175,8 +180,18 @@ def _loaded(node: NodeFacts) -> bool:
 
 
 def _words(node: NodeFacts, refusal: Refusal) -> str:
-    text = f"{refusal.repository.name}: S3 refuses {role.named(node)}: {role.answered(refusal.answer)}"
+    name = role.named(node)
+    what = "" if refusal.what == "list" else f" the {refusal.what} of a marker object"
+    text = f"{refusal.repository.name}: S3 refuses {name}{what}: {role.answered(refusal.answer)}"
     return f"{text}; _verify passes on this node" if refusal.doubted else text
+
+
+def _refused(tried: BucketPath | None) -> tuple[str, SignedList | None]:
+    """The list where it was refused, else the step of the marker that was."""
+    if tried is None or not isinstance(tried.signed_list, SignedList):
+        return "list", None
+    step = role.failing_step(tried) if tried.signed_list.status == 200 else None
+    return step or ("list", tried.signed_list)
 
 
 def _answer(paths: dict[str, BucketPath], repository: Repository) -> SignedList | Unknown | None:

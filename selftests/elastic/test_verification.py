@@ -115,6 +115,15 @@ def test_sdk_v1_prints_the_error_code_as_the_table_of_versions_says(version):
     )
 
 
+@pytest.mark.parametrize("file", ["seaweedfs_without_keys", "seaweedfs_unknown_key"])
+def test_another_services_words_for_an_unknown_key_are_understood(file):
+    """Without "AWS" and with other capitals than S3's."""
+    _, (failure,) = answers.verification(*capture(f"s3-compatible/8.18.0/{file}"))
+    assert failure.sentence == "The access key ID you provided does not exist in our records."
+    assert refusals.of(failure).kind == "key refused"
+    assert refusals.unknown_key(failure.sentence)
+
+
 KEYS = st.sampled_from(["error", "reason", "caused_by", "suppressed", "type", "nodes", "x"])
 REASONS = st.text() | st.just("[r] [[MEAX3Dm4TWCK98keL3dTSQ, 'RemoteTransportException[[a]]; nested: X[y];']]")
 BODIES = st.recursive(

@@ -12,10 +12,11 @@ import sys
 import pytest
 import yaml
 from judged import checks
+from static_keys import archive, declared
 from suite_run import Ran
 from tarball import HTTP_PORT, TRANSPORT_PORT, USER, Tarball
 
-from lab import distribution, elasticsearch, host, imds, names
+from lab import distribution, elasticsearch, host, imds, names, storage
 from preflight.remedy import keys
 
 pytestmark = [
@@ -119,6 +120,29 @@ def test_no_s3_repository(lab, tmp_path):
 def test_a_read_only_repository(repository, tmp_path):
     repository(readonly=True)
     assert_nothing_red(Ran(tmp_path))
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_second_client_with_keys_of_its_own_for_a_service_that_is_not_aws(lab, tmp_path):
+    """Its keys are no static keys of AWS's, KEY-1 is not about them, and they must be in every keystore."""
+    with storage.attached(lab):
+        ran = Ran(tmp_path)
+    assert_nothing_red(ran)
+    assert all("s3.client.archive.access_key" in node.keystore.settings for node in ran.survey.nodes)
+    everywhere = dict.fromkeys((node.name for node in lab.nodes), "pass")
+    for check in ("KEY-1", "KEY-4", "KEY-6", "REPO-1"):
+        assert outcomes(ran, check) == everywhere
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_declared_client_with_a_static_key_that_s3_accepts(lab, tmp_path):
+    """It is meant to be there: no finding, on whichever node, and no role is asked to stand in for it."""
+    with archive(lab.nodes):
+        ran = Ran(tmp_path, declared(tmp_path))
+    assert_nothing_red(ran)
+    for check in ("KEY-1", "KEY-4", "KEY-6", "RESTART-1", "REPO-1"):
+        assert set(outcomes(ran, check).values()) == {"pass"}
+    assert all("(declared)" in line.text for line in ran.diagnosis.nodes)
 
 
 @pytest.mark.usefixtures("plain")

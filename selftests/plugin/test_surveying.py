@@ -7,6 +7,9 @@ import json
 
 import pytest
 
+from preflight.check import Check
+from preflight.plugin.surveying import needs
+
 SPY = """
 import json
 from pathlib import Path
@@ -95,3 +98,26 @@ def test_options_reach_the_survey(asked):
 def test_progress_is_plain_lines_where_there_is_no_terminal(asked):
     asked("-k", "one")
     assert "preflight: asking 3 nodes ...\npreflight: es-1: surveyed\npreflight: nodes asked in " in asked.output
+
+
+class Item:
+    """What `needs` reads of a collected test."""
+
+    def __init__(self, *needs, writes=None):
+        self.fixturenames = ("survey",)
+        record = Check(id="X-1", severity="high", title="", why="", needs=needs, writes=writes, function="")
+        self.mark = pytest.mark.check(record).mark if needs else None
+
+    def get_closest_marker(self, name):
+        return self.mark
+
+
+def test_what_is_written_is_what_a_selected_check_declares():
+    """A check that has a marker written calls no _verify by that; a user's own test has nothing written at all."""
+    verifying = Item("cluster", "verify", writes="markers of Elasticsearch's")
+    marking = Item("buckets", "verify", "marker", writes="a marker object")
+    reading = Item("buckets", "verify")
+    assert needs([reading]) == {"buckets"}
+    assert needs([marking]) == {"buckets", "marker"}
+    assert needs([marking, verifying]) == {"buckets", "cluster", "verify", "marker"}
+    assert not needs([Item()]) & {"verify", "marker"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
+import re
 import ssl
 import threading
 import time
@@ -100,12 +102,23 @@ def imds_handler(
     return Imds
 
 
-def s3_handler(*, key=KEY, region="ap-northeast-2", refuse=None, home=None, markers=(200, "<ListBucketResult/>")):
-    """One bucket: HEAD answers 403 unsigned; a list is answered where botocore computes the same signature.
+def s3_handler(
+    *,
+    key=KEY,
+    region="ap-northeast-2",
+    refuse=None,
+    home=None,
+    denied=(),
+    objects=None,
+    markers=(200, "<ListBucketResult/>"),
+):
+    """One bucket: HEAD answers 403 unsigned; all else is answered where botocore computes the same signature.
 
+    refuse: the answer to a list; denied: methods that a policy forbids; objects: path to content, for the test to see
     markers: the answer to a list of what begins with tests-
     home: the one host that the bucket is reached at, any other answers 301
     """
+    objects = {} if objects is None else objects
 
     class S3(Answering):
         def do_HEAD(self):
@@ -113,18 +126,21 @@ def s3_handler(*, key=KEY, region="ap-northeast-2", refuse=None, home=None, mark
             elsewhere = home is not None and self.headers["host"].partition(":")[0] != home
             self.say(301 if elsewhere else 403, x_amz_bucket_region=region)
 
-        def do_GET(self):
-            self.server.seen.append(("GET", self.path, dict(self.headers)))
-            if refuse:
-                return self.say(403, refuse)
+        def answer(self):
+            body = self.rfile.read(int(self.headers["content-length"] or 0))
+            self.server.seen.append((self.command, self.path, dict(self.headers)))
             split = urlsplit(self.path)
+            if refuse and split.query:
+                return self.say(403, refuse)
+            signed = re.search("SignedHeaders=([^,]+)", self.headers["authorization"])[1].split(";")
+            own = {name: self.headers[name] for name in signed if name not in ("host", "x-amz-date")}
             request = AWSRequest(
-                "GET",
+                self.command,
                 f"https://{self.headers['host']}{split.path}",
                 params=dict(parse_qsl(split.query, keep_blank_values=True)),
-                headers={"X-Amz-Content-SHA256": self.headers["x-amz-content-sha256"]},
+                headers=own,
+                data=body,
             )
-            request.context["timestamp"] = self.headers["x-amz-date"]
             signer = S3SigV4Auth(Credentials(*key), "s3", region)
             signer.add_auth(request)
             # add_auth takes the time from its own clock: sign again with the request's.
@@ -132,11 +148,22 @@ def s3_handler(*, key=KEY, region="ap-northeast-2", refuse=None, home=None, mark
             del request.headers["X-Amz-Date"], request.headers["Authorization"]
             request.headers["X-Amz-Date"] = self.headers["x-amz-date"]
             expected = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
-            if not self.headers["authorization"].endswith(f"Signature={expected}"):
+            right = self.headers["x-amz-content-sha256"] == hashlib.sha256(body).hexdigest()
+            if not right or not self.headers["authorization"].endswith(f"Signature={expected}"):
                 return self.say(403, "<Error><Code>SignatureDoesNotMatch</Code><Message>No match.</Message></Error>")
+            if self.command in denied:
+                return self.say(403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+            if self.command == "PUT":
+                objects[split.path] = body
+                return self.say(200)
+            if self.command == "DELETE":
+                objects.pop(split.path, None)
+                return self.say(204)
             if dict(parse_qsl(split.query)).get("prefix", "").endswith("tests-"):
                 return self.say(*markers)
-            return self.say(200, "<ListBucketResult/>")
+            return self.say(200, "<ListBucketResult/>" if split.query else objects[split.path].decode())
+
+        do_GET = do_PUT = do_DELETE = answer  # noqa: N815
 
     return S3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -149,6 +150,43 @@ def test_a_wrong_key_is_a_wrong_signature(node):
     assert found.signed_list.code == "SignatureDoesNotMatch"
 
 
+KEY_OF_MARKER = "prod/a b/tests-preflight-1/marker.dat"
+MARKER = {"key": KEY_OF_MARKER, "headers": {"x-amz-storage-class": "STANDARD_IA", "x-amz-acl": "private"}}
+DENIED = records.SignedList(status=403, code="AccessDenied", message="Access Denied")
+
+
+def test_the_role_puts_reads_and_deletes_a_marker_as_elasticsearch_would(node):
+    objects = {}
+    found, seen = node({"marker": MARKER}, objects=objects)
+    assert found.marker.put.status == 200, found.marker
+    steps = (found.marker.put.status, found.marker.get.status, found.marker.delete.status)
+    assert (steps, found.marker.key, found.marker.left, objects) == ((200, 200, 204), KEY_OF_MARKER, False, {})
+    assert [(method, path) for method, path, _ in seen[2:]] == [
+        (method, "/prod/a%20b/tests-preflight-1/marker.dat") for method in ("PUT", "GET", "DELETE")
+    ]
+    sent = {name.lower(): value for name, value in seen[2][2].items()}
+    assert (sent["x-amz-storage-class"], sent["x-amz-acl"]) == ("STANDARD_IA", "private")
+
+
+def test_a_marker_that_may_not_be_written_leaves_nothing_and_one_that_may_not_be_deleted_is_named(node):
+    refused, seen = node({"marker": MARKER}, denied=("PUT",))
+    assert refused.marker == records.Marker(key=KEY_OF_MARKER, put=DENIED, get=None, delete=None, left=False)
+    assert [method for method, _, _ in seen] == ["HEAD", "GET", "PUT"]
+    objects = {}
+    kept, _ = node({"marker": MARKER}, denied=("DELETE",), objects=objects)
+    assert (kept.marker.get.status, kept.marker.delete, kept.marker.left) == (200, DENIED, True)
+    assert list(objects) == ["/prod/a%20b/tests-preflight-1/marker.dat"]
+
+
+def test_no_marker_where_none_was_asked_for_or_the_list_is_refused(node):
+    found, seen = node()
+    assert found.marker is None and [method for method, _, _ in seen] == ["HEAD", "GET"]
+    found, seen = node({"marker": MARKER}, refuse="<Error><Code>AccessDenied</Code></Error>")
+    assert found.marker is None and [method for method, _, _ in seen] == ["HEAD", "GET"]
+    found, seen = node({"marker": MARKER}, aws=False)
+    assert found.marker is None and [method for method, _, _ in seen] == ["HEAD"]
+
+
 @pytest.mark.parametrize(
     ("question", "options", "words"),
     [
@@ -262,7 +300,7 @@ def test_the_signature_is_botocore_s(path, prefix, token):
     key = ("AKIDEXAMPLE", "s", token)
     target, headers = bucket.signed("b.s3.eu-west-1.amazonaws.com", path, query, "eu-west-1", key, now)
     request = AWSRequest("GET", f"https://b.s3.eu-west-1.amazonaws.com{path}", params=query)
-    request.headers["X-Amz-Content-SHA256"] = bucket.EMPTY
+    request.headers["X-Amz-Content-SHA256"] = hashlib.sha256(b"").hexdigest()
     request.headers["X-Amz-Date"] = headers["x-amz-date"]
     request.headers["X-Amz-Security-Token"] = token
     request.context["timestamp"] = headers["x-amz-date"]

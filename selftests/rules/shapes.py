@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import surveys
 from msgspec.structs import replace
-from surveys import healthy, node_id, route, routing, with_cluster, with_member, with_node
+from surveys import elsewhere, healthy, node_id, route, routing, with_cluster, with_member, with_node
 
 from preflight.facts import (
     Address,
-    BucketPath,
     ChosenPath,
     Install,
     Process,
@@ -183,34 +181,6 @@ def region_by_environment(survey: Survey) -> Survey:
     assert not isinstance(process, Unknown)
     survey = surveys.region_missing(survey, "es-2")
     return with_node(survey, "es-2", process=replace(process, region_environment=surveys.REGION))
-
-
-def elsewhere(survey: Survey) -> Survey:
-    """A client that goes to MinIO with keys of its own, and a second one that no AWS repository uses."""
-    client = S3Client(name="minio", endpoint="https://minio.example.net:9000", path_style_access=True)
-    cluster = survey.clusters[0]
-    assert not isinstance(cluster.repositories, Unknown)
-    survey = with_cluster(
-        survey,
-        repositories=(*cluster.repositories, Repository(name="minio", type="s3", bucket="backup", client="minio")),
-        verifications=(
-            *cluster.verifications,  # type: ignore[misc]
-            surveys.verified("minio", (m.id for m in cluster.members)),
-        ),
-    )
-    for number in (1, 2, 3):
-        name = f"es-{number}"
-        node = survey.node(name)
-        assert not isinstance(node.keystore, Unknown)
-        assert not isinstance(node.buckets, Unknown)
-        there: dict[str, Any] = {"host": "minio.example.net", "port": 9000, "bucket_region": None}
-        path: BucketPath = replace(
-            surveys.bucket("minio"), **there, signed_list=Unknown(reason="minio.example.net is not AWS")
-        )
-        keys = ("s3.client.minio.access_key", "s3.client.minio.secret_key")
-        survey = with_node(surveys.with_keys(survey, name, *keys), name, buckets=(*node.buckets, path))
-        survey = with_member(survey, name, clients=(S3Client(name="default", region=surveys.REGION), client))
-    return survey
 
 
 def elsewhere_reloaded(survey: Survey) -> Survey:

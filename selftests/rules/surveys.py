@@ -37,6 +37,7 @@ from preflight.facts import (
     Route,
     Routing,
     S3Client,
+    ShardFailures,
     SignedList,
     Source,
     Sources,
@@ -52,6 +53,7 @@ STARTED = 1_763_980_800.0
 """2025-11-24T10:40:00Z: when the made surveys begin."""
 
 STALE = "The AWS Access Key Id you provided does not exist in our records."
+STALE_ELSEWHERE = "The access key ID you provided does not exist in our records."
 NO_CREDENTIALS = "Unable to load credentials from any of the providers in the chain AwsCredentialsProviderChain"
 DENIED = "Access Denied"
 EXPIRED = "The provided token has expired."
@@ -336,8 +338,11 @@ def with_member(survey: Survey, name: str, **changes: Any) -> Survey:
     return with_cluster(survey, members=members)
 
 
-def verify_fails(survey: Survey, name: str, sentence: str) -> Survey:
-    """`_verify` fails on this node: named where it is a data node, unnamed where it is the elected master."""
+def verify_fails(survey: Survey, name: str, sentence: str, repository: str | None = None) -> Survey:
+    """`_verify` fails on this node: named where it is a data node, unnamed where it is the elected master.
+
+    repository: of this one alone, None for all
+    """
     cluster = survey.clusters[0]
     assert not isinstance(cluster.verifications, Unknown)
     broken = []
@@ -350,7 +355,9 @@ def verify_fails(survey: Survey, name: str, sentence: str) -> Survey:
             chain=(f"[{verification.repository}] path [prod] is not accessible", sentence),
         )
         others = () if master else verification.failures
-        if any(f.node_id is None for f in verification.failures):
+        if repository not in (None, verification.repository):
+            broken.append(verification)
+        elif any(f.node_id is None for f in verification.failures):
             broken.append(verification)  # the elected master failed first: nobody else is tested
         else:
             broken.append(replace(verification, status=500, verified=(), failures=(*others, failure)))
@@ -407,6 +414,52 @@ def keystore_password(survey: Survey, name: str) -> Survey:
     return with_node(survey, name, keystore=Unknown(reason=why, remedy="--keystore-password-file=FILE"))
 
 
+MINIO = ("s3.client.minio.access_key", "s3.client.minio.secret_key")
+
+
+def elsewhere(survey: Survey, *, without: str = "", old: str = "") -> Survey:
+    """A client that goes to MinIO with keys of its own, beside the one that goes to AWS.
+
+    without: a node that lacks the keys; old: one that has another
+    """
+    client = S3Client(name="minio", endpoint="https://minio.example.net:9000", path_style_access=True)
+    cluster = survey.clusters[0]
+    assert not isinstance(cluster.repositories, Unknown)
+    survey = with_cluster(
+        survey,
+        repositories=(*cluster.repositories, Repository(name="minio", type="s3", bucket="backup", client="minio")),
+        verifications=(
+            *cluster.verifications,  # type: ignore[misc]
+            verified("minio", (m.id for m in cluster.members)),
+        ),
+    )
+    for found in survey.nodes:
+        name, file, ways = found.name, found.keystore, found.buckets
+        if isinstance(file, Keystore) and name != without:
+            key = AccessKey(prefix="AKIA", fingerprint=("replaced" if name == old else "current").ljust(32, "0"))
+            keys = {**(file.access_keys or {}), MINIO[0]: key}
+            survey = with_node(
+                survey, name, keystore=replace(file, settings=(*file.settings, *MINIO), access_keys=keys)
+            )
+        if not isinstance(ways, Unknown):
+            there: dict[str, Any] = {"host": "minio.example.net", "port": 9000, "bucket_region": None}
+            way = replace(bucket("minio"), **there, signed_list=Unknown(reason="minio.example.net is not AWS"))
+            survey = with_node(survey, name, buckets=(*ways, way))
+    for one in survey.clusters[0].members:
+        survey = with_member(survey, one.name, clients=(*one.clients, client))
+    return survey
+
+
+def elsewhere_without_keys(survey: Survey, name: str) -> Survey:
+    """One node lacks the keys for MinIO: its role signs, and MinIO has never heard of that key."""
+    return verify_fails(elsewhere(survey, without=name), name, STALE_ELSEWHERE, "minio")
+
+
+def elsewhere_with_an_old_key(survey: Survey, name: str) -> Survey:
+    """One node still has the key for MinIO that was replaced on the others."""
+    return verify_fails(elsewhere(survey, old=name), name, STALE_ELSEWHERE, "minio")
+
+
 def stale_in_memory(survey: Survey, name: str) -> Survey:
     """Keys that were loaded and are gone from the file, without a reload."""
     found = survey.node(name)
@@ -461,6 +514,12 @@ def keystore_missing(survey: Survey, name: str) -> Survey:
     return with_node(survey, name, keystore=gone)
 
 
+def _with_default_client(survey: Survey, name: str, *default: S3Client) -> Survey:
+    """Another default client on this node, or none; its other clients stay."""
+    (member,) = (m for m in survey.clusters[0].members if m.name == name)
+    return with_member(survey, name, clients=(*default, *(c for c in member.clients if c.name != "default")))
+
+
 def region_missing(survey: Survey, name: str) -> Survey:
     """No region setting on this node: IMDS alone gives one."""
     config = survey.node(name).config
@@ -471,7 +530,7 @@ def region_missing(survey: Survey, name: str) -> Survey:
         settings={n: v for n, v in config.settings.items() if n != gone},
         names=tuple(n for n in config.names if n != gone),
     )
-    return with_member(with_node(survey, name, config=config), name, clients=())
+    return _with_default_client(with_node(survey, name, config=config), name)
 
 
 def no_instance_role(survey: Survey, name: str) -> Survey:
@@ -667,7 +726,7 @@ def region_wrong(survey: Survey, name: str) -> Survey:
 
 def region_differs(survey: Survey, name: str) -> Survey:
     """This node's client is set to another region than the bucket's and the others'."""
-    survey = with_member(survey, name, clients=(S3Client(name="default", region="us-east-1"),))
+    survey = _with_default_client(survey, name, S3Client(name="default", region="us-east-1"))
     host = "es-snapshots.s3.us-east-1.amazonaws.com"
     return verify_fails(change_buckets(survey, name, host=host, head_status=301), name, REDIRECT)
 
@@ -855,6 +914,15 @@ def yml_bare_keys(survey: Survey, name: str) -> Survey:
     return yml_names(survey, name, "access_key", "secret_key")
 
 
+def snapshot_partial(survey: Survey, name: str) -> Survey:
+    """`_verify` passes, and the newest snapshot lacks this node's shards."""
+    failure = ShardFailures(node_id=node_id(name), sentence=STALE, shards=1)
+    found = NewestSnapshot(
+        repository="s3_backup", snapshot="nightly-2", state="PARTIAL", started=STARTED - 1800, failures=(failure,)
+    )
+    return with_cluster(survey, newest=(found,))
+
+
 FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "stale-keystore": stale_keys,
     "stale-in-memory": stale_in_memory,
@@ -863,6 +931,8 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "lone-session-token": lone_session_token,
     "keystore-current-key": current_key,
     "keystore-password": keystore_password,
+    "keystore-other-client": elsewhere_without_keys,
+    "keystore-other-client-stale": elsewhere_with_an_old_key,
     "keystore-unreadable": keystore_unreadable,
     "keystore-missing": keystore_missing,
     "region-missing": region_missing,
@@ -892,6 +962,7 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "jvm-option-keys": jvm_option_keys,
     "default-file-keys": default_file_keys,
     "yml-bare-keys": yml_bare_keys,
+    "snapshot-partial": snapshot_partial,
     "elasticsearch-down": elasticsearch_down,
     "host-down": host_down,
 }

@@ -10,9 +10,9 @@ from surveys import clock_skew, dns_wrong, healthy, route_upstream, with_node
 
 from preflight import remedy
 from preflight.diagnosis import diagnose
-from preflight.facts import CouldNotCheck, Unknown
+from preflight.facts import CouldNotCheck, Marker, SignedList, Unknown
 from preflight.judgement import NotApplicable
-from preflight.rules import clock, path, refusals
+from preflight.rules import clock, path, refusals, role, signing
 
 
 def judge(survey, name="es-2", rule=clock.agrees):
@@ -211,3 +211,53 @@ def test_what_is_printed_of_a_certificate_shows_both_sides_and_changes_nothing()
     mend = remedy.reach_bucket(elsewhere, elsewhere.node("es-2"))
     assert "/usr/share/elasticsearch/jdk/bin/keytool -list" in mend.commands[1].text
     assert any("-Djavax.net.ssl.trustStore" in line for line in mend.advice)
+
+
+# The marker
+
+
+DENIED = SignedList(status=403, code="AccessDenied", message="Access Denied")
+DONE = SignedList(status=200, code=None, message=None)
+
+
+def tried(survey, name="es-2", **steps):
+    steps = {
+        "put": DONE,
+        "get": DONE,
+        "delete": SignedList(status=204, code=None, message=None),
+        "left": False,
+        **steps,
+    }
+    return surveys.change_buckets(survey, name, marker=Marker(key="prod/tests-preflight-1/marker.dat", **steps))
+
+
+def test_a_marker_that_went_all_the_way_is_no_finding_and_proves_the_role():
+    survey = tried(healthy())
+    assert not_passed(judged(survey)) == {}
+    assert role.unproven(survey.node("es-2"), survey.clusters[0].repositories) is None
+
+
+def test_a_role_that_lists_and_may_not_write_is_no_proven_one():
+    """The keys stay until the role can do what they do."""
+    survey = tried(surveys.stale_keys(healthy(), "es-2"), put=DENIED, get=None, delete=None)
+    mend = remedy.remove_static_keys(survey, survey.node("es-2"))
+    assert mend.caution is not None
+    assert role.unproven(survey.node("es-2"), survey.clusters[0].repositories) == (
+        "S3 answers the role's put of a marker object with HTTP 403 AccessDenied: Access Denied"
+    )
+    survey = tried(healthy(), put=DENIED, get=None, delete=None)
+    finding = judge(survey, rule=signing.reaches)
+    assert "S3 refuses role es-node the put of a marker object: HTTP 403 AccessDenied" in finding.observed
+
+
+def test_a_marker_that_could_not_be_deleted_is_named():
+    survey = tried(healthy(), delete=DENIED, left=True)
+    diagnosis = diagnose(survey, judged(survey))
+    assert "prod/tests-preflight-1/marker.dat" in " ".join(diagnosis.notes)
+    assert not_passed(judged(survey))[("ROLE-3", "es-2")] in ("fail", "warning")
+
+
+def test_a_step_without_an_answer_could_not_be_checked():
+    silent = SignedList(status=0, code=None, message="no answer (timeout)")
+    with pytest.raises(CouldNotCheck, match="put of a marker object"):
+        judge(tried(healthy(), put=silent, get=None), rule=signing.reaches)

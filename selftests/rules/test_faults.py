@@ -23,6 +23,8 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
         "keystore-password",
         {**{f"KEY-{n}": "could not check" for n in (1, 2, 3, 4, 5, 6)}, "RESTART-1": "fail"},
     ),
+    "keystore-other-client": ("keystore-differs", {"KEY-4": "fail", "REPO-1": "fail"}),
+    "keystore-other-client-stale": ("keys-differ", {"KEY-6": "fail", "REPO-1": "fail"}),
     "keystore-unreadable": ("keystore-file", {"KEY-5": "fail", "RESTART-1": "fail"}),
     "keystore-missing": ("keystore-file", {"KEY-5": "fail", "RESTART-1": "fail"}),
     "region-missing": ("region-missing", {"REGION-2": "warning"}),
@@ -46,6 +48,7 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "jvm-option-keys": ("static-keys-in-environment", {"SRC-1": "fail", "REPO-1": "fail"}),
     "default-file-keys": ("static-keys-on-disk", {"SRC-1": "fail", "RESTART-1": "fail"}),
     "yml-bare-keys": ("static-keys-ignored", {"SRC-2": "warning"}),
+    "snapshot-partial": ("finding-snap-1", {"SNAP-1": "warning"}),
     "elasticsearch-down": ("elasticsearch-down", {"CLUSTER-1": "fail", "REPO-1": "could not check"}),
 }
 """Fault -> its cause, and what the victim's checks then are. Ports are told apart below: others see them."""

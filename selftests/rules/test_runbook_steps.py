@@ -167,12 +167,15 @@ def test_a_reload_of_all_nodes_is_said_to_arm_what_waits_elsewhere():
 
 
 def test_no_printed_command_carries_a_keystores_password():
-    """The reload is a person's then, and what follows from the file alone stops before it."""
+    """It goes from a file of the operator's through standard input, as the login does."""
     survey = stale_keys(healthy(), "es-2")
     survey = with_node(survey, "es-2", keystore=replace(survey.node("es-2").keystore, protected=True))
     told = phases(mend(survey))
-    assert told["apply"].commands == () and "secure_settings_password" in told["apply"].notes[0]
-    assert texts(told["undo"]) == [f"sudo cp -p {COPY} {KEYSTORE}"]
+    (reload,) = texts(told["apply"])
+    typed, _, asked = reload.partition(" | ssh ")
+    assert '"$ES_PREFLIGHT_KEYSTORE_PASSWORD_FILE"' in typed and "secure_settings_password" not in asked
+    assert any("ES_PREFLIGHT_KEYSTORE_PASSWORD_FILE" in note for note in told["apply"].notes)
+    assert texts(told["undo"]) == [f"sudo cp -p {COPY} {KEYSTORE}", reload]
 
 
 def test_a_container_is_entered():

@@ -23,7 +23,6 @@ HOSTS = "/etc/hosts"
 MARKER = re.compile(
     r"tests-[A-Za-z0-9_-]{22}/(?:master\.dat|data-[A-Za-z0-9_-]{1,64}\.dat)|tests-preflight-[^/]{1,64}/[^/]+"
 )
-EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 def bucket_path(asked, look, patience):
@@ -47,6 +46,7 @@ def bucket_path(asked, look, patience):
         "resolver": None,
         "trust_store": None,
         "host_trusts": None,
+        "marker": None,
     }
     try:
         walk(asked, look, patience, value)
@@ -76,6 +76,8 @@ def walk(asked, look, patience, value):
             )
             wire = reach(asked, path, look, patience, dict(value))
         value["signed_list"] = signed_list(wire, path, asked, look, value)
+        if asked.get("marker") and value["signed_list"]["status"] == 200:
+            value["marker"] = marker(wire, path, asked, look, value)
         if asked.get("leftovers") and value["signed_list"]["status"] == 200:
             value["leftovers"] = leftovers(wire, path, asked, look, value)
     except http.client.HTTPException as error:
@@ -255,23 +257,17 @@ def clock_offset(date):
 
 def signed_list(wire, path, asked, look, seen):
     """One key's worth of ListObjectsV2 under the base path. Raises Unseen with why it was not tried."""
-    answer, body, key = list_of(wire, path, asked, look, seen, "", 1)
-    return {
-        "fact": "SignedList",
-        "status": answer.status,
-        "code": None if answer.status == 200 else element("Code", body, key),
-        "message": None if answer.status == 200 else element("Message", body, key),
-    }
+    return answered(*list_of(wire, path, asked, look, seen, "", 1))
 
 
 def leftovers(wire, path, asked, look, seen):
     """Folders of _verify's markers under the base path, a page at most, each with the age of its youngest object."""
     try:
-        answer, body, _ = list_of(wire, path, asked, look, seen, "tests-", 1000)
+        status, body, _ = list_of(wire, path, asked, look, seen, "tests-", 1000)
     except Unseen as unseen:
         return {"fact": "Unknown", "reason": unseen.reason, "remedy": unseen.remedy, "blocked": False}
-    if answer.status != 200:
-        return {"fact": "Unknown", "reason": "S3 answered the list of markers with HTTP %d" % answer.status}
+    if status != 200:
+        return {"fact": "Unknown", "reason": "S3 answered the list of markers with HTTP %d" % status}
     now = time.time() - (seen["clock_offset"] or 0)
     folders = {}
     for entry in re.findall(r"<Contents>(.*?)</Contents>", body, re.S):
@@ -297,7 +293,7 @@ def prefix_of(asked):
 
 
 def list_of(wire, path, asked, look, seen, under, most):
-    """(answer, body, key) of a ListObjectsV2 of what begins so under the base path. Raises Unseen."""
+    """(status, body, key) of a ListObjectsV2 of what begins so under the base path. Raises Unseen."""
     import http.client
 
     if not asked["sign"]:
@@ -306,27 +302,70 @@ def list_of(wire, path, asked, look, seen, under, most):
         raise Unseen(
             "not tried: the role's credentials are shown to S3 of AWS over TLS only, not to %s" % asked["host"]
         )
-    # The bucket's own region: what is proven here is the role; the setting's region is REGION-1's matter.
-    region = seen["bucket_region"] or asked["region"]
-    if not region or not REGION.fullmatch(region):
-        raise Unseen("not tried: the bucket's region is not known")
     key = look.key(asked["signer"])
     if key is None:
         raise Unseen("not tried: there are no credentials of a role")
     query = {"list-type": "2", "max-keys": str(most)}
     if prefix_of(asked) + under:
         query["prefix"] = prefix_of(asked) + under
-    host = asked["host"] if asked["port"] == 443 else "%s:%d" % (asked["host"], asked["port"])
-    # By S3's clock, as the SDKs do after a first refusal: a wrong clock is PATH-2's matter.
-    now = time.gmtime(time.time() - (seen["clock_offset"] or 0))
-    target, headers = signed(host, path, query, region, key, now)
     try:
-        wire.request("GET", target, headers=headers)
-        answer = wire.getresponse()
-        body = answer.read(1 << 20).decode("utf-8", "replace")
+        status, body = send(wire, "GET", path, query, asked, look, seen)
     except (OSError, http.client.HTTPException) as error:
         raise Unseen("S3 gave no answer to the signed list (%s)" % words_of(error))
-    return answer, body, key
+    return status, body, key
+
+
+def send(wire, method, path, query, asked, look, seen, content=b"", extra=()):
+    """(status, body as text) of one request signed with the role. Raises OSError, http.client.HTTPException, Unseen."""
+    # The bucket's own region: what is proven here is the role; the setting's region is REGION-1's matter.
+    region = seen["bucket_region"] or asked["region"]
+    if not region or not REGION.fullmatch(region):
+        raise Unseen("not tried: the bucket's region is not known")
+    # By S3's clock, as the SDKs do after a first refusal: a wrong clock is PATH-2's matter.
+    now = time.gmtime(time.time() - (seen["clock_offset"] or 0))
+    host = asked["host"] if asked["port"] == 443 else "%s:%d" % (asked["host"], asked["port"])
+    key = look.key(asked["signer"])
+    target, headers = signed(host, path, query, region, key, now, "s3", method, content, extra)
+    wire.request(method, target, body=content or None, headers=headers)
+    answer = wire.getresponse()
+    return answer.status, answer.read(1 << 20).decode("utf-8", "replace")
+
+
+def answered(status, body, key):
+    """A SignedList of one answer."""
+    good = status in (200, 204)
+    code, message = (None, None) if good else (element("Code", body, key), element("Message", body, key))
+    return {"fact": "SignedList", "status": status, "code": code, "message": message}
+
+
+def marker(wire, path, asked, look, seen):
+    """The Marker: put, read back, deleted; and deleted too where it is not known whether the put has gone through."""
+    import http.client
+
+    wanted, key = asked["marker"], look.key(asked["signer"])
+    content = b"es-preflight: delete me"
+    value = {"key": wanted["key"], "put": None, "get": None, "delete": None, "left": False}
+    at = path.rstrip("/") + "/" + wanted["key"]
+
+    def step(method, body=b"", extra=()):
+        try:
+            status, text = send(wire, method, at, {}, asked, look, seen, body, extra)
+        except (OSError, http.client.HTTPException, Unseen) as error:
+            wire.close()
+            return {"fact": "SignedList", "status": 0, "code": None, "message": "no answer (%s)" % words_of(error)}
+        said = answered(status, text, key)
+        if method == "GET" and status == 200 and text.encode("utf-8") != content:
+            said.update(code="OtherContent", message="what was read is not what was written")
+        return said
+
+    value["put"] = step("PUT", content, wanted["headers"].items())
+    if value["put"]["status"] == 200:
+        value["get"] = step("GET")
+    elif value["put"]["status"] != 0:
+        return value
+    value["delete"] = step("DELETE")
+    value["left"] = value["delete"]["status"] not in (200, 204)
+    return value
 
 
 def element(name, body, key):
@@ -342,8 +381,8 @@ def element(name, body, key):
     return re.sub(r"\b(A[A-Z]{3})[A-Z0-9]{12,}\b", r"\1...", text)
 
 
-def signed(host, path, query, region, key, now, service="s3"):
-    """(request target, headers) of a GET without body under Signature Version 4."""
+def signed(host, path, query, region, key, now, service="s3", method="GET", content=b"", extra=()):
+    """(request target, headers) under Signature Version 4. extra: more headers, in lower case."""
     import hashlib
     import hmac
     from urllib.parse import quote
@@ -353,14 +392,16 @@ def signed(host, path, query, region, key, now, service="s3"):
     scope = "%s/%s/%s/aws4_request" % (stamp[:8], region, service)
     path = quote(path, safe="/-_.~")
     text = "&".join("%s=%s" % (quote(name, safe="-_.~"), quote(query[name], safe="-_.~")) for name in sorted(query))
-    headers = {"host": host, "x-amz-content-sha256": EMPTY, "x-amz-date": stamp, "x-amz-security-token": token}
+    digest = hashlib.sha256(content).hexdigest()
+    headers = {"host": host, "x-amz-content-sha256": digest, "x-amz-date": stamp, "x-amz-security-token": token}
+    headers.update(extra)
     names = ";".join(sorted(headers))
-    lines = ["GET", path, text] + ["%s:%s" % (name, headers[name]) for name in sorted(headers)] + ["", names, EMPTY]
-    digest = hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()
+    lines = [method, path, text] + ["%s:%s" % (name, headers[name]) for name in sorted(headers)] + ["", names, digest]
+    request = hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()
     signer = ("AWS4" + secret).encode("utf-8")
     for part in scope.split("/"):
         signer = hmac.new(signer, part.encode("utf-8"), hashlib.sha256).digest()
-    plain = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, digest])
+    plain = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, request])
     signature = hmac.new(signer, plain.encode("utf-8"), hashlib.sha256).hexdigest()
     headers["authorization"] = "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s" % (
         identity,
@@ -368,4 +409,4 @@ def signed(host, path, query, region, key, now, service="s3"):
         names,
         signature,
     )
-    return path + "?" + text, headers
+    return path + ("?" + text if text else ""), headers
