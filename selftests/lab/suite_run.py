@@ -11,4 +11,4 @@ __all__ = ["Ran", "run_lab"]
 
 def run_lab(*arguments):
     """One `python -m lab` command. Raises CalledProcessError."""
-    subprocess.run([sys.executable, "-m", "lab", *arguments], cwd=CHECKOUT, check=True, timeout=300)
+    subprocess.run([sys.executable, "-m", "lab", *arguments], cwd=CHECKOUT, check=True, timeout=600)
