@@ -15,7 +15,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from lab import names
-from lab.aws import instances
+from lab.aws import EXPIRED, credentials_file, instances
 from lab.aws_peers import Treatment, treat
 from lab.errors import LabError
 
@@ -77,6 +77,24 @@ def test_each_node_is_the_role_under_its_own_instance_id(aws):
     for node, instance in {"es-1": "i-0e500000000000001", "es-2": "i-0e500000000000002"}.items():
         identity = aws.client("sts", aws.role_keys(node)).get_caller_identity()
         assert identity["Arn"] == f"arn:aws:sts::{names.ACCOUNT}:assumed-role/{names.ROLE}/{instance}"
+
+
+def held(aws, variant):
+    document = json.loads(credentials_file(aws.state, "es-1", variant).read_text())
+    return document["AccessKeyId"], document["SecretAccessKey"], document["Token"]
+
+
+def test_another_role_may_do_the_same_and_a_bare_one_nothing(aws):
+    assert aws.client("s3", held(aws, names.OTHER_ROLE)).list_objects_v2(Bucket=names.BUCKET)["KeyCount"] >= 0
+    assert aws.client("sts", held(aws, names.OTHER_ROLE)).get_caller_identity()["Arn"].split("/")[1] == "es-node-b"
+    bare = aws.client("s3", held(aws, names.BARE_ROLE))
+    assert refused(bare.list_objects_v2, Bucket=names.BUCKET)[:2] == (403, "AccessDenied")
+
+
+def test_credentials_that_have_expired_are_refused_as_such(aws):
+    s3, sts = (aws.client(service, held(aws, EXPIRED)) for service in ("s3", "sts"))
+    assert refused(s3.list_objects_v2, Bucket=names.BUCKET) == (400, "ExpiredToken", "The provided token has expired.")
+    assert refused(sts.get_caller_identity)[:2] == (403, "ExpiredToken")
 
 
 def test_role_credentials_last_six_hours_and_are_for_root_alone(aws):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import names
+from lab.aws import EXPIRED, credentials_file
 from lab.files import write_secret
 from lab.imds import Metadata, Server, set_role
 
@@ -144,6 +145,23 @@ def test_a_service_that_is_off_forbids_everything(imds, state):
     set_role(state, "es-1", names.ROLE, enabled=False)
     assert imds.get(ROLES, token)[0] == 403
     assert imds.request("PUT", "/latest/api/token", {TTL: "60"})[0] == 403
+
+
+def test_other_and_expired_credentials_lie_beside_the_roles_own(imds, state):
+    for variant, key in ((names.OTHER_ROLE, "ASIAOTHER"), (EXPIRED, "ASIALATE")):
+        write_secret(credentials_file(state, "es-1", variant), json.dumps({**CREDENTIALS, "AccessKeyId": key}))
+    set_role(state, "es-1", names.OTHER_ROLE)
+    assert imds.get(ROLES) == (200, names.OTHER_ROLE)
+    assert json.loads(imds.get(ROLES + names.OTHER_ROLE)[1])["AccessKeyId"] == "ASIAOTHER"
+    set_role(state, "es-1", names.ROLE, expired=True)
+    assert json.loads(imds.get(ROLES + names.ROLE)[1])["AccessKeyId"] == "ASIALATE"
+
+
+def test_a_slow_service_takes_its_time(imds, state):
+    set_role(state, "es-1", names.ROLE, delay=0.4)
+    began = time.monotonic()
+    assert imds.get(ROLES) == (200, names.ROLE)
+    assert time.monotonic() - began >= 0.4
 
 
 def test_other_methods_are_not_allowed(imds):
