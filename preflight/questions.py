@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from .connection.connections import Connections
-from .facts import Config, Container, Imds, Install, Keystore, Log, Process, Routing, Sources, System
+from .facts import Config, Container, Imds, Install, Keystore, Log, Process, Routing, Sources, Survey, System
 
 SECTIONS: dict[str, Any] = {
     "system": System,
@@ -26,6 +26,10 @@ SECTIONS: dict[str, Any] = {
     "routing": Routing,
 }
 """The probe's sections and the record that each becomes."""
+
+# msgspec works out a record's fields at its first use. Left to the nodes' threads, all at once and on a busy machine,
+# that has ended a run in a segmentation fault of its C part.
+msgspec.json.Decoder(Survey)
 
 
 class RunKey(msgspec.Struct, frozen=True):

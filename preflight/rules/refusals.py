@@ -94,8 +94,14 @@ def meaning(text: str) -> Meaning | None:
 
 
 def of(failure: VerifyFailure) -> Meaning | None:
-    """What one failure of `_verify` means: by its innermost sentence, else by the causes around it."""
-    return meaning(failure.sentence) or meaning("\n".join(failure.chain))
+    """What one failure of `_verify` means: by its innermost sentence, else by the causes around it.
+
+    A connection that failed is told apart by what it was for: SDK v1 says so around the bare "Connection refused".
+    """
+    innermost, around = meaning(failure.sentence), meaning("\n".join(failure.chain))
+    if innermost is not None and innermost.kind == "connection" and around and around.kind == "no credentials":
+        return around
+    return innermost or around
 
 
 def unknown_key(text: str) -> bool:

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from surveys import STARTED, healthy, with_member, with_node
 
 from preflight.diagnosis import diagnose
-from preflight.facts import CouldNotCheck, Identity, Imds, RoleCredentials, SignedList, Unknown
+from preflight.facts import CouldNotCheck, Identity, Imds, RoleCredentials, SignedList, Unknown, VerifyFailure
 from preflight.judgement import NotApplicable
-from preflight.rules import role, signing
+from preflight.rules import refusals, role, signing
 
 
 def judge(survey, name="es-2"):
@@ -306,3 +306,15 @@ def test_expired_credentials_are_no_key_left_in_memory():
     assert cause.id == "expired-role-credentials"
     assert any("expired" in line for line in cause.evidence)
     assert not any("reload" in command.text for command in cause.remedy.commands)
+
+
+def test_a_refused_connection_for_credentials_is_not_one_to_s3():
+    """AWS SDK v1, seen on 7.17.29: the innermost sentence is bare, the cause around it says what was asked."""
+    chain = (
+        "using a single upload",
+        "sdk_client_exception: Failed to connect to service endpoint: ",
+        "Connection refused",
+    )
+
+    assert refusals.of(VerifyFailure(node_id="a", sentence=chain[-1], chain=chain)).kind == "no credentials"
+    assert refusals.of(VerifyFailure(node_id="a", sentence=chain[-1], chain=(chain[0], chain[-1]))).kind == "connection"
