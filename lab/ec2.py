@@ -81,10 +81,12 @@ def move_to_group(node: names.Node, group: str) -> None:
         aws_secret_access_key=record["admin_key"]["secret_key"],
     )
     found = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [group]}])["SecurityGroups"]
+    groups = [found[0]["GroupId"]]
     instance = ec2.describe_instances(InstanceIds=[node.instance_id])["Reservations"][0]["Instances"][0]
-    # The interface's own: moto, unlike EC2, does not hand the instance's groups on to it.
+    ec2.modify_instance_attribute(InstanceId=node.instance_id, Groups=groups)
+    # On EC2 the first is enough; moto keeps the interface's apart and tells of both.
     interface = instance["NetworkInterfaces"][0]["NetworkInterfaceId"]
-    ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[found[0]["GroupId"]])
+    ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=groups)
 
 
 @contextmanager

@@ -33,6 +33,22 @@ def test_the_operator_sees_the_nodes_and_their_network(profile):
     assert any(route.target == endpoint.id for route in table.routes)
 
 
+def test_an_instance_moves_to_another_group_and_back(running_aws, profile, monkeypatch):
+    monkeypatch.setattr(names, "AWS_STATE", running_aws.state)
+    node = names.nodes(1)[0]
+
+    def groups():
+        found = aws.ask(aws.Wanted(region=names.REGION, ids=(node.instance_id,), addresses=()), profile, 10.0)
+        named = {group.id: group.name for group in found.groups}
+        return [named[group] for group in found.instances[0].interfaces[0].groups]
+
+    assert groups() == [ec2.GROUP]
+    ec2.move_to_group(node, ec2.BARE_GROUP)
+    assert groups() == [ec2.BARE_GROUP]
+    ec2.move_to_group(node, ec2.GROUP)
+    assert groups() == [ec2.GROUP]
+
+
 def test_the_operator_changes_nothing(profile):
     client = boto3.Session(profile_name=profile).client("ec2")
     with pytest.raises(ClientError):
