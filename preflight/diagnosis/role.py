@@ -52,7 +52,10 @@ NAMESPACE = Source(("namespace",), "the metadata service answers the host, and n
 SLOW = Source(("slow",), "the metadata service answers later than Elasticsearch waits")
 NO_ROLE = Source(("no role",), "no instance role to sign with")
 EXPIRED = Source(
-    ("expired",), "the metadata service hands out credentials that have expired", sentences=("key refused", "denied")
+    ("expired",),
+    "the metadata service hands out credentials that have expired",
+    # SDK v2 sends them and S3 refuses; SDK v1 sends nothing.
+    sentences=("key refused", "denied", "no credentials"),
 )
 
 

@@ -74,7 +74,7 @@ MEANINGS = (
     Meaning(
         pattern=r"unable to (load|find) (aws )?credentials|failed to connect to service endpoint"
         r"|requested metadata is not found at|http response code: 401 for url: http://169\.254\.169\.254"
-        r"|no aws credentials|failed to load credentials",
+        r"|no aws credentials|failed to load credentials|credentials received have been expired",
         kind="no credentials",
         words="no key in the keystore and no role from the metadata service",
     ),

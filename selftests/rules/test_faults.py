@@ -215,15 +215,21 @@ def test_both_causes_on_one_node_are_told_apart():
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("second", FAULTS)
-def test_nothing_red_is_without_a_cause(fault, second):
-    """Any two faults together: every failure, warning and unchecked outcome stands under a cause."""
-    survey = FAULTS[fault](FAULTS[second](healthy(), "es-3"), "es-2") if "down" not in second else healthy()
-    survey = FAULTS[fault](survey, "es-2") if "down" in second else survey
-    outcomes = judged(survey)
-    explained = {pair for cause in diagnose(survey, outcomes).causes for pair in cause.explains}
+def test_nothing_red_is_without_a_cause(fault):
+    """Any two faults on two nodes: every failure, warning and unchecked outcome stands under a cause."""
+    left = {}
+    # On which of two like nodes a fault is makes no difference, so each pair comes once.
+    for second in list(FAULTS)[list(FAULTS).index(fault) :]:
+        survey = healthy()
+        # A node that is down takes what is seen of it away: it comes last.
+        for name, node in sorted([(second, "es-3"), (fault, "es-2")], key=lambda pair: "down" in pair[0]):
+            survey = FAULTS[name](survey, node)
+        outcomes = judged(survey)
+        explained = {pair for cause in diagnose(survey, outcomes).causes for pair in cause.explains}
+        if not set(not_passed(outcomes)) <= explained:
+            left[second] = set(not_passed(outcomes)) - explained
 
-    assert set(not_passed(outcomes)) <= explained
+    assert left == {}
 
 
 def test_a_recorded_survey_is_judged_the_same():

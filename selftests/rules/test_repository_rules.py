@@ -199,6 +199,7 @@ def test_one_bad_repository_of_two_is_a_failure():
         (surveys.NO_CREDENTIALS, "no credentials"),
         ("Unable to load AWS credentials from any provider in the chain", "no credentials"),
         # SDK v1: no role on the instance, and three ages of a metadata service that does not answer.
+        ("The credentials received have been expired", "no credentials"),
         (f"The requested metadata is not found at {ROLE_URL}", "no credentials"),
         ("Unable to load credentials from service endpoint", "no credentials"),
         ("Failed to connect to service endpoint:", "no credentials"),
