@@ -127,7 +127,7 @@ def put_keys(node: Node, pair: dict[str, str]) -> None:
 
 
 def _has_bucket() -> bool:
-    """Create the bucket, which says as well that the service answers."""
+    """Create the bucket and write to it: the service answers before it has a volume to keep an object on."""
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
@@ -143,9 +143,11 @@ def _has_bucket() -> bool:
         config=Config(proxies={}, s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
     )
     try:
-        s3.create_bucket(Bucket=BUCKET)
-    except s3.exceptions.BucketAlreadyOwnedByYou:
-        return True  # an attempt before this one was answered too late
+        # An attempt before this one may have been answered too late.
+        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(Bucket=BUCKET)
+        s3.put_object(Bucket=BUCKET, Key="ready", Body=b"ready")
+        s3.delete_object(Bucket=BUCKET, Key="ready")
     except (BotoCoreError, ClientError):
         return False
     return True

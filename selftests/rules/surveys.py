@@ -654,6 +654,15 @@ def port_dropped(survey: Survey, name: str) -> Survey:
     return port_fails(survey, _peer(survey, name), name, "timeout")
 
 
+def left_out(survey: Survey, name: str) -> Survey:
+    """The node's security group lets nobody in, and nobody else's lets the node in."""
+    others = [node.name for node in survey.nodes if node.name != name]
+    for source, target in [(name, other) for other in others] + [(other, name) for other in others]:
+        for port in ("transport", "http"):
+            survey = port_fails(survey, source, target, "timeout", port)
+    return survey
+
+
 def _peer(survey: Survey, name: str) -> str:
     return next(n.name for n in survey.nodes if n.name != name)
 
@@ -946,6 +955,7 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "container-credentials": container_credentials,
     "port-refused": port_refused,
     "port-dropped": port_dropped,
+    "sg-missing-peer": left_out,
     "route-drift": route_own,
     "route-drift-upstream": route_upstream,
     "dns-wrong": dns_wrong,

@@ -173,6 +173,17 @@ def test_port_fault_is_seen_by_the_peer(fault, victim):
 
 
 @pytest.mark.parametrize("victim", [DATA, MASTER])
+def test_a_node_left_out_is_told_as_two_directions_of_two_ports(victim):
+    """Its own outgoing traffic and everybody's to it, and not as the pairs there are."""
+    outcomes = judged(FAULTS["sg-missing-peer"](healthy(), victim))
+
+    assert not_passed(outcomes) == {(c, n): "fail" for c in ("PORT-1", "PORT-2") for n in ("es-1", "es-2", "es-3")}
+    causes = diagnose(FAULTS["sg-missing-peer"](healthy(), victim), outcomes).causes
+    assert [cause.id for cause in causes] == ["port-blocked"] * 4
+    assert {cause.nodes for cause in causes} == {(victim,)}
+
+
+@pytest.mark.parametrize("victim", [DATA, MASTER])
 def test_host_down_blocks_its_own_checks_only(victim):
     """One node could not be checked, all its checks are blocked by that, nothing is held against the others."""
     survey = FAULTS["host-down"](healthy(), victim)
