@@ -27,8 +27,8 @@ SECTIONS: dict[str, Any] = {
 }
 """The probe's sections and the record that each becomes."""
 
-# msgspec works out a record's fields at its first use. Left to the nodes' threads, all at once and on a busy machine,
-# that has ended a run in a segmentation fault of its C part.
+# msgspec 0.22.0 works out a record's fields at its first use and crashes where two threads are at that at once: so
+# before there are any, for all that the nodes' threads convert.
 msgspec.json.Decoder(Survey)
 
 
