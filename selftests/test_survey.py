@@ -161,7 +161,7 @@ class Host:
             (folder / part).mkdir(parents=True, exist_ok=True)
         arguments = ["java", f"-Des.path.home={self.folder}", f"-Des.path.conf={self.folder}/{conf}", "-m", SERVER]
         (folder / "cmdline").write_bytes("\0".join([*arguments, ""]).encode())
-        (folder / "status").write_text("Uid:\t0\t0\t0\t0\nPPid:\t1\n")
+        (folder / "status").write_text("Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nPPid:\t1\n")
         (folder / "environ").write_bytes(b"HOME=/\0")
         (folder / "stat").write_text(f"{pid} (java) " + " ".join(str(started) for _ in range(50)))
         lines = ["header"]
