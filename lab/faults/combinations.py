@@ -27,7 +27,7 @@ COMBINATIONS: Mapping[str, Combination] = {
     "stale-and-cut-off": Combination(
         "stale keys on one data node, the route to S3 lost upstream of another",
         (("stale-keystore", FIRST), ("route-drift-upstream", SECOND)),
-        (("stale-static-keys", (FIRST,)), ("route-upstream", (SECOND,))),
+        (("route-upstream", (SECOND,)), ("stale-static-keys", (FIRST,))),
         {
             ("KEY-1", FIRST): "fail",
             ("REPO-1", FIRST): "fail",
