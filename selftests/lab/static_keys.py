@@ -35,6 +35,10 @@ def archive(nodes):
 
     def take(node):
         host.execute(node, ["sh", "-c", f"cp -p {aside} {file} && rm {aside}; rm -f {file}.before-preflight-*"])
+        # What was there before may have been left by a test that was cut short.
+        left = [name for name in host.execute(node, [elasticsearch.KEYSTORE, "list"]).split() if name in SETTINGS]
+        if left:
+            host.execute(node, [elasticsearch.KEYSTORE, "remove", *left])
         reload(node)
 
     try:
