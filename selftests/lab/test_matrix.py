@@ -109,8 +109,8 @@ def test_a_combination_is_declared_by_who_is_who():
     found = matrix.declared(lab(), placed("stale-and-cut-off", TOGETHER, {"first": 3, "second": 1, "master": 2}), set())
     assert found.outcomes[("KEY-1", "es-3")] == found.outcomes[("PATH-1", "es-1")] == "fail"
     assert [(cause.id, set(cause.must)) for cause in found.causes] == [
-        ("stale-static-keys", {"es-3"}),
         ("route-upstream", {"es-1"}),
+        ("stale-static-keys", {"es-3"}),
     ]
 
 
