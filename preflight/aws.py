@@ -5,7 +5,6 @@ Only with --aws. Whatever is denied is Unknown by itself, with the action that i
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from .addresses import is_address
 from .facts import Unknown
 from .facts.aws import (
     AclEntry,
@@ -138,7 +138,7 @@ class _Asking:
         found = {i.id: i for i in self.with_values("instance-id", wanted.ids, [])}
         seen = {address for i in found.values() for interface in i.interfaces for address in interface.addresses}
         vpcs = sorted({instance.vpc for instance in found.values()})
-        others = [address for address in wanted.addresses if address not in seen and _is_address(address)]
+        others = [address for address in wanted.addresses if address not in seen and is_address(address)]
         if vpcs and others:
             # A private address alone names nobody: other VPCs may have the same.
             same_vpcs = [{"Name": "vpc-id", "Values": vpcs}]
@@ -171,28 +171,16 @@ class _Asking:
         return tuple(found)
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _subnet(given: dict[str, Any]) -> Subnet:
     six = [a["Ipv6CidrBlock"] for a in given.get("Ipv6CidrBlockAssociationSet", []) if a.get("Ipv6CidrBlock")]
     return Subnet(id=given["SubnetId"], cidrs=(given["CidrBlock"], *six))
 
 
 def _instance(given: dict[str, Any]) -> Instance:
-    options = given.get("MetadataOptions") or {}
-    enabled = options.get("HttpEndpoint")
-    profile = (given.get("IamInstanceProfile") or {}).get("Arn")
     return Instance(
         id=given["InstanceId"],
         vpc=given.get("VpcId", ""),
         state=given["State"]["Name"],
-        zone=(given.get("Placement") or {}).get("AvailabilityZone", ""),
         interfaces=tuple(
             Interface(
                 id=interface["NetworkInterfaceId"],
@@ -205,10 +193,6 @@ def _instance(given: dict[str, Any]) -> Instance:
             )
             for interface in given.get("NetworkInterfaces", [])
         ),
-        profile=profile.rpartition("/")[2] if profile else None,
-        imds_enabled=None if enabled is None else enabled == "enabled",
-        imds_tokens=options.get("HttpTokens"),
-        hop_limit=options.get("HttpPutResponseHopLimit"),
     )
 
 
@@ -305,8 +289,4 @@ def _endpoint(given: dict[str, Any]) -> Endpoint:
         kind=given.get("VpcEndpointType", "Gateway"),
         # The API's model says "Available", its answers "available".
         state=str(given.get("State", "")).lower(),
-        private_dns=bool(given.get("PrivateDnsEnabled")),
-        tables=tuple(given.get("RouteTableIds") or ()),
-        subnets=tuple(given.get("SubnetIds") or ()),
-        groups=tuple(group["GroupId"] for group in given.get("Groups") or ()),
     )

@@ -5,7 +5,6 @@ The survey asks this to know what to try from the node, the rules to know what a
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Literal
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from . import versions
+from .addresses import is_address
 from .facts import CouldNotCheck, Imds, Install, Member, NodeFacts, Process, Repository, Unknown
 from .facts.node import Config
 
@@ -98,7 +98,7 @@ def endpoint(node: NodeFacts, member: Member | None, repository: Repository) -> 
     if style is None:
         style = settings.get("path_style_access") == "true"
     # The SDK falls back to path style where the bucket cannot stand in a host name or under a TLS wildcard.
-    style = style or _is_address(service) or ("." in bucket and tls) or not re.fullmatch(r"[a-z0-9.-]{3,63}", bucket)
+    style = style or is_address(service) or ("." in bucket and tls) or not re.fullmatch(r"[a-z0-9.-]{3,63}", bucket)
     return Endpoint(
         repository=repository.name,
         client=repository.client,
@@ -136,14 +136,6 @@ def _goes_global(node: NodeFacts, member: Member | None) -> bool:
         return versions.line((member.version if member else installed) or "").host == "global"
     except CouldNotCheck:
         return False
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def s3_repositories(repositories: tuple[Repository, ...] | Unknown) -> tuple[Repository, ...]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from . import __version__, targets, verifying
+from .addresses import host_of
 from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, authority
 from .evidence import Evidence
 from .facts import FORMAT, Aws, BucketPath, Cluster, Imds, Options, Survey, Unknown, View
@@ -232,7 +233,7 @@ class _Gathering:
         if not regions:
             self.aws = Unknown(reason="no node's metadata service names its region, so AWS was not asked")
             return
-        members = [member.transport.rpartition(":")[0].strip("[]") for c in clusters for member in c.members]
+        members = [host_of(member.transport) for c in clusters for member in c.members]
         wanted = aws.Wanted(
             region=regions[0][0],
             ids=tuple(imds.instance_id for imds in seen if imds.instance_id),

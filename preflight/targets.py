@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from . import fallback
+from .addresses import host_of
 from .facts import Cluster, Config, Imds, Keystore, NodeFacts, Process, Repository, Routing, Unknown, View
 from .s3 import endpoint, s3_repositories
 from .versions import STATIC_KEYS
@@ -195,7 +196,7 @@ def loopback(address: str) -> bool:
 
 
 def _host(address: str) -> str:
-    return address.rpartition(":")[0].strip("[]").removeprefix("::ffff:")
+    return host_of(address).removeprefix("::ffff:")
 
 
 def _port(address: str | None) -> int:

@@ -73,9 +73,3 @@ def peer_of(lab: Lab, victim: Node) -> Node:
 def healthy_repository(lab: Lab, victim: Node) -> None:
     """Register the repository again as it was."""
     elasticsearch.register_repository(lab.nodes)
-
-
-def restart(lab: Lab, victim: Node) -> None:
-    """Restart the victim's Elasticsearch, where the lab has one."""
-    if lab.version is not None:
-        elasticsearch.systemctl(victim, "restart")

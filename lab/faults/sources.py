@@ -75,17 +75,20 @@ def _remove_bare_keys(lab: Lab, victim: Node) -> None:
     _put_back(victim, YML)
 
 
+_LOADED = Expected(
+    "static-keys-in-environment",
+    {("SRC-1", "victim"): "fail", ("REPO-1", "victim"): "fail"},
+    on_master=STOPS_AT_MASTER,
+)
+_IGNORED = Expected("static-keys-ignored", {("SRC-2", "victim"): "warning"})
+
 FAULTS: Mapping[str, Fault] = {
     "env-keys": Fault(
         "a deleted access key in the environment of the node's Elasticsearch, from /etc/default/elasticsearch",
         _write_key_variables,
         _remove_key_variables,
-        Expected(
-            "static-keys-in-environment",
-            {("SRC-1", "victim"): "fail", ("REPO-1", "victim"): "fail"},
-            on_master=STOPS_AT_MASTER,
-        ),
-        on_sdk_v1=Expected("static-keys-ignored", {("SRC-2", "victim"): "warning"}),
+        _LOADED,
+        on_sdk_v1=_IGNORED,
         restart_to_break=True,
         restart_to_heal=True,
     ),
@@ -93,12 +96,8 @@ FAULTS: Mapping[str, Fault] = {
         "a deleted access key in -D options of the node's Elasticsearch, from jvm.options.d",
         _load_key_options,
         _unload_key_options,
-        Expected(
-            "static-keys-in-environment",
-            {("SRC-1", "victim"): "fail", ("REPO-1", "victim"): "fail"},
-            on_master=STOPS_AT_MASTER,
-        ),
-        on_sdk_v1=Expected("static-keys-ignored", {("SRC-2", "victim"): "warning"}),
+        _LOADED,
+        on_sdk_v1=_IGNORED,
         restart_to_break=True,
         restart_to_heal=True,
     ),

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from .. import remedy
+from ..addresses import host_of
 from ..facts import CouldNotCheck, Dial, NodeFacts, Unknown
 from ..judgement import Cause, NotApplicable
 from ..rules import members, ports
@@ -43,7 +44,7 @@ def _cuts(scene: Scene, node: NodeFacts, port: ports.Port) -> list[Cut]:
 
 def _is_at(node: NodeFacts, dial: Dial) -> bool:
     own = None if isinstance(node.view, Unknown) else node.view.node_id
-    return dial.member in (own, node.name) or dial.target.rpartition(":")[0].strip("[]") == node.host
+    return dial.member in (own, node.name) or host_of(dial.target) == node.host
 
 
 def blocked(scene: Scene, explained: set[Pair]) -> list[Cause]:

@@ -89,10 +89,6 @@ class Endpoint(Fact, frozen=True, kw_only=True):
     service: str
     kind: str
     state: str
-    private_dns: bool
-    tables: tuple[str, ...]
-    subnets: tuple[str, ...]
-    groups: tuple[str, ...]
 
 
 class PrefixList(Fact, frozen=True, kw_only=True):
@@ -120,21 +116,12 @@ class Interface(Fact, frozen=True, kw_only=True):
 
 
 class Instance(Fact, frozen=True, kw_only=True):
-    """One instance that is a node or a member. source: DescribeInstances.
-
-    profile: name of the instance profile, None without one; imds_enabled, imds_tokens (optional | required),
-    hop_limit: its metadata options, None where AWS does not say
-    """
+    """One instance that is a node or a member. source: DescribeInstances."""
 
     id: str
     vpc: str
     state: str
-    zone: str
     interfaces: tuple[Interface, ...]
-    profile: str | None
-    imds_enabled: bool | None
-    imds_tokens: str | None
-    hop_limit: int | None
 
 
 class Aws(Fact, frozen=True, kw_only=True):

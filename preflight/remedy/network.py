@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from ..addresses import host_of
 from ..facts import CouldNotCheck, Dial, Imds, NodeFacts, Survey
 from ..judgement import Command, NotApplicable, Remedy
 from ..rules import members, ports, routes, tables
@@ -31,7 +32,7 @@ def look_at(survey: Survey, dials: tuple[Dial, ...], source: str) -> Remedy:
                 commands.append(Command(where=name, text="sudo nft list ruleset || sudo iptables -S"))
             commands.append(Command(where=CONTROLLER, text=_groups(survey, dial)))
         else:
-            commands.append(Command(where=source, text=f"ip route get {_host(dial.target)}"))
+            commands.append(Command(where=source, text=f"ip route get {host_of(dial.target)}"))
     if any(d.outcome == "timeout" for d in dials):
         advice.append(
             "a timeout is a filter that drops: security group, network ACL or the host's own; then the route back"
@@ -44,16 +45,12 @@ def look_at(survey: Survey, dials: tuple[Dial, ...], source: str) -> Remedy:
 
 
 def _groups(survey: Survey, dial: Dial) -> str:
-    address = shlex.quote(_host(dial.target))
+    address = shlex.quote(host_of(dial.target))
     query = "NetworkInterfaces[].{subnet:SubnetId,groups:Groups[].GroupId}"
     return (
         f"aws ec2 describe-network-interfaces --filters Name=addresses.private-ip-address,Values={address} "
         f"--query {shlex.quote(query)}"
     )
-
-
-def _host(target: str) -> str:
-    return target.rpartition(":")[0].strip("[]")
 
 
 def own_route(survey: Survey, node: NodeFacts) -> Remedy:

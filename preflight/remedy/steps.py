@@ -9,9 +9,9 @@ import shlex
 from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
-from ..facts import CouldNotCheck, Imds, Install, NodeFacts, Process, Repository, Survey, View
+from ..facts import CouldNotCheck, Install, NodeFacts, Process, Repository, Survey, View
 from ..judgement import Command, NotApplicable, Step
-from ..rules import keystore, members
+from ..rules import keystore, members, role
 from ..rules import restart as rules
 from . import asking
 from .asking import ask, refused_certificate, restart, unit_of, unlocking
@@ -44,12 +44,11 @@ def role_proven(node: NodeFacts, repositories: Sequence[Repository]) -> Step:
             title="No role is needed",
             notes=(f"{node.name}: no S3 repository signs with them there",),
         )
-    name = f"role {node.imds.role}" if isinstance(node.imds, Imds) and node.imds.role else "the instance role"
     buckets = members.listed(sorted({r.bucket or r.name for r in repositories}))
     return Step(
         phase="prove",
         title="The role is proven",
-        notes=(f"{node.name}: S3 accepted a list of {buckets} signed with {name} and sent from there",),
+        notes=(f"{node.name}: S3 accepted a list of {buckets} signed with {role.named(node)} and sent from there",),
     )
 
 

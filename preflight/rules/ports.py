@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Literal
 
+from ..addresses import host_of
 from ..facts import CouldNotCheck, Dial, Member, NodeFacts, Process, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import members
@@ -59,7 +60,7 @@ def words(survey: Survey, dial: Dial) -> str:
 
 def is_loopback(target: str) -> bool:
     """True where "host:port" can be reached on its own host only."""
-    host = target.rpartition(":")[0].strip("[]")
+    host = host_of(target)
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

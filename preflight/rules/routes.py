@@ -11,6 +11,7 @@ import re
 
 import msgspec
 
+from ..addresses import is_address
 from ..facts import ChosenPath, CouldNotCheck, NodeFacts, Process, Route, Routing, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import members, repository, tables
@@ -260,7 +261,7 @@ def _judged_targets(survey: Survey, node: NodeFacts, against: str) -> tuple[str,
             for paths in (node.paths, other.paths)
             if not isinstance(paths, Unknown)
             for path in paths
-            if subject(path.purpose) in names and _is_address(path.target)
+            if subject(path.purpose) in names and is_address(path.target)
         }
     )
 
@@ -275,14 +276,6 @@ def own_table_matches(survey: Survey, node: NodeFacts) -> str | None:
         raise NotApplicable("no two nodes agree on their routes")
     dead = any(kind in DEAD for name, ways in shape(survey, node) if name != "IMDS" for kind in ways)
     return None if beside.differs or dead else beside.reference
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def differing(survey: Survey, node: NodeFacts) -> tuple[tuple[Route, ...], tuple[Route, ...]]:

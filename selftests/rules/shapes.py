@@ -183,14 +183,18 @@ def region_by_environment(survey: Survey) -> Survey:
     return with_node(survey, "es-2", process=replace(process, region_environment=surveys.REGION))
 
 
-def elsewhere_reloaded(survey: Survey) -> Survey:
-    """MinIO's keys came into every keystore while Elasticsearch ran, and each node was told to reload."""
-    survey = elsewhere(survey)
+def _reloaded(survey: Survey) -> Survey:
+    """Every keystore changed while Elasticsearch ran, and the made survey's node has loaded it since."""
     for number in (1, 2, 3):
         keystore = survey.node(f"es-{number}").keystore
         assert not isinstance(keystore, Unknown)
         survey = with_node(survey, f"es-{number}", keystore=replace(keystore, modified=surveys.STARTED - 3600))
     return survey
+
+
+def elsewhere_reloaded(survey: Survey) -> Survey:
+    """MinIO's keys came into every keystore while Elasticsearch ran, and each node was told to reload."""
+    return _reloaded(elsewhere(survey))
 
 
 def declared_keys(survey: Survey) -> Survey:
@@ -220,12 +224,7 @@ def declared_keys(survey: Survey) -> Survey:
 
 def declared_keys_reloaded(survey: Survey) -> Survey:
     """The same, put in while Elasticsearch ran, which was told to reload: no trace of that is left."""
-    survey = declared_keys(survey)
-    for number in (1, 2, 3):
-        keystore = survey.node(f"es-{number}").keystore
-        assert not isinstance(keystore, Unknown)
-        survey = with_node(survey, f"es-{number}", keystore=replace(keystore, modified=surveys.STARTED - 3600))
-    return survey
+    return _reloaded(declared_keys(survey))
 
 
 def tarball(survey: Survey) -> Survey:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ...addresses import host_of
 from ...facts import CouldNotCheck, Dial, NodeFacts, Survey, Unknown, known
 from ...facts.aws import Direction, Interface, NetworkAcl
 from ...judgement import Finding, NotApplicable
@@ -56,8 +57,7 @@ def lets_through(survey: Survey, node: NodeFacts) -> Finding | None:
 def between(survey: Survey, node: NodeFacts, dial: Dial) -> Closed | None:
     """What of AWS's keeps this node from the target; None where AWS would let it through. Raises CouldNotCheck."""
     aws = places.control_plane(survey)
-    host, _, number = dial.target.rpartition(":")
-    address, port = host.strip("[]"), int(number)
+    address, port = host_of(dial.target), int(dial.target.rpartition(":")[2])
     source_instance, source, own = places.of_node(survey, node)
     found = places.at(aws, address)
     if found is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
+from ...addresses import host_of
 from ...facts import CouldNotCheck, Imds, NodeFacts, Survey, known
 from ...facts.aws import Aws, Instance, Interface, NetworkAcl, PrefixList, RouteTable, SecurityGroup
 from ...judgement import NotApplicable
@@ -40,7 +41,7 @@ def of_node(survey: Survey, node: NodeFacts) -> tuple[Instance, Interface, str]:
     aws = control_plane(survey)
     instances = known(aws.instances)
     member = survey.member_of(node)
-    published = member.transport.rpartition(":")[0].strip("[]") if member else node.host
+    published = host_of(member.transport) if member else node.host
     named = node.imds.instance_id if isinstance(node.imds, Imds) else None
     if named is not None:
         instance = next((i for i in instances if i.id == named), None)

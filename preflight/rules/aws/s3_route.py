@@ -11,7 +11,7 @@ from ... import s3
 from ...facts import BucketPath, CouldNotCheck, NodeFacts, Survey, Unknown, known
 from ...facts.aws import Aws, RouteTable
 from ...judgement import Finding, NotApplicable
-from .. import members, routes
+from .. import members, path, routes
 from . import groups, places
 
 Kind = Literal[
@@ -68,7 +68,7 @@ def leads_to_s3(survey: Survey, node: NodeFacts) -> Finding | None:
 
 def cut_off(survey: Survey, node: NodeFacts) -> bool:
     """True where the node opens no TCP connection to some bucket on AWS. Raises CouldNotCheck, NotApplicable."""
-    return any(path.tcp not in (None, "open") for path in _paths(survey, node))
+    return any(path.unconnected(one) for one in _paths(survey, node))
 
 
 def ways(survey: Survey, node: NodeFacts) -> dict[str, Way]:
