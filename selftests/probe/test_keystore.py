@@ -283,7 +283,7 @@ def test_root_never_runs_the_service_users_tool_as_root(facts, packaged):
     server.mkdir()
     arguments = ["java", f"-Des.path.home={folder}/home", f"-Des.path.conf={folder}/conf", "-m", SERVER]
     (server / "cmdline").write_bytes("\0".join([*arguments, ""]).encode())
-    (server / "status").write_text("Uid:\t65534\t65534\t65534\t65534\nPPid:\t1\n")
+    (server / "status").write_text("Uid:\t65534\t65534\t65534\t65534\nGid:\t65534\t65534\t65534\t65534\nPPid:\t1\n")
     (server / "environ").write_bytes(b"HOME=/\0")
     (server / "root").symlink_to("/")
     replace[f'TOOL_PATH = "{TOOL_PATH}"'] = 'TOOL_PATH = "/nonexistent"'
