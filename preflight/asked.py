@@ -16,8 +16,9 @@ from . import targets, versions
 from .connection import Connection
 from .connection.errors import ConnectionFailed, ForwardingForbidden
 from .connection.ssh import ssh_command
-from .credentials import PROTECTED, Credentials, credentials, keystore_password
+from .credentials import Credentials, credentials, keystore_password
 from .facts import (
+    PROTECTED,
     BucketPath,
     ChosenPath,
     Cluster,

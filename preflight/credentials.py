@@ -8,11 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from .facts import Unknown
+from .facts import PROTECTED, Unknown
 from .redaction import hide
-
-PROTECTED = "password-protected"
-"""Stands in the reason why a keystore with a password could not be read."""
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import remedy
-from ..facts import CouldNotCheck, NodeFacts, Unknown, known
+from ..facts import PROTECTED, CouldNotCheck, NodeFacts, Unknown, known
 from ..judgement import NotApplicable, Remedy
 from ..rules import keystore, keystores, members, refusals, restart, rotation, sources
 from .found import Found
@@ -168,7 +168,7 @@ def _only_halves(scene: Scene, node: NodeFacts) -> bool:
 
 def protected(scene: Scene, node: NodeFacts) -> Found | None:
     """A keystore with a password that the run does not have: nothing in it could be checked."""
-    if not isinstance(node.keystore, Unknown) or restart.PROTECTED not in node.keystore.reason:
+    if not isinstance(node.keystore, Unknown) or PROTECTED not in node.keystore.reason:
         return None
     closed = any(reason.kind == "password" for reason in restart.judge(scene.survey, node).reasons)
     start = remedy.come_back(scene.survey, node) if closed else Remedy()

@@ -5,6 +5,7 @@ from .base import CouldNotCheck, Fact, Unknown, known
 from .cluster import NOT_ASKED, Cluster, Dependents, Member, Repository, S3Client, Verification, VerifyFailure, View
 from .evidence import IlmPolicy, Indicator, Log, LogLine, MountedIndex, NewestSnapshot, ShardFailures, SlmPolicy
 from .node import (
+    PROTECTED,
     AccessKey,
     Address,
     BucketPath,
@@ -35,6 +36,7 @@ from .survey import FORMAT, NodeFacts, Options, Survey, dump, load
 __all__ = [
     "FORMAT",
     "NOT_ASKED",
+    "PROTECTED",
     "AccessKey",
     "Address",
     "Aws",

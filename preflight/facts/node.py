@@ -97,6 +97,10 @@ class AccessKey(Fact, frozen=True, kw_only=True):
     fingerprint: str
 
 
+PROTECTED = "password-protected"
+"""Stands in the reason where a keystore is Unknown because of its password."""
+
+
 class Keystore(Fact, frozen=True, kw_only=True):
     """elasticsearch.keystore: names and the file's state, never a value. source: probe section `keystore`.
 

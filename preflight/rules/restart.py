@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from ..facts import CouldNotCheck, NodeFacts, Process, Sources, Survey, Unknown, known
+from ..facts import PROTECTED, CouldNotCheck, NodeFacts, Process, Sources, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import keystore, keystores, members, region, repository, sources
 
@@ -18,9 +18,6 @@ SECURE = re.compile(
     keystores.SECURE.pattern + r"|discovery\.ec2\.(?:access_key|secret_key|session_token|proxy\.(?:username|password))"
 )
 """Secure settings: in elasticsearch.yml each of them ends the start ("must be stored inside the keystore")."""
-
-PROTECTED = "password-protected"
-"""What the probe says of a keystore whose names it cannot read for that reason."""
 
 PASSPHRASE_FILE = "ES_KEYSTORE_PASSPHRASE_FILE"  # noqa: S105 - a variable's name
 """What the packages' service reads the keystore's password from (systemd-entrypoint, since 7.7)."""

@@ -51,8 +51,13 @@ def bucket_path(asked, look, patience):
     try:
         walk(asked, look, patience, value)
     except Unseen as unseen:
-        value["signed_list"] = {"fact": "Unknown", "reason": unseen.reason, "remedy": unseen.remedy, "blocked": False}
+        value["signed_list"] = unknown(unseen)
     return value
+
+
+def unknown(unseen):
+    """The record of what could not be seen."""
+    return {"fact": "Unknown", "reason": unseen.reason, "remedy": unseen.remedy, "blocked": False}
 
 
 def walk(asked, look, patience, value):
@@ -264,10 +269,10 @@ def leftovers(wire, path, asked, look, seen):
     """Folders of _verify's markers under the base path, a page at most, each with the age of its youngest object."""
     try:
         status, body, _ = list_of(wire, path, asked, look, seen, "tests-", 1000)
+        if status != 200:
+            raise Unseen("S3 answered the list of markers with HTTP %d" % status)
     except Unseen as unseen:
-        return {"fact": "Unknown", "reason": unseen.reason, "remedy": unseen.remedy, "blocked": False}
-    if status != 200:
-        return {"fact": "Unknown", "reason": "S3 answered the list of markers with HTTP %d" % status}
+        return unknown(unseen)
     now = time.time() - (seen["clock_offset"] or 0)
     folders = {}
     for entry in re.findall(r"<Contents>(.*?)</Contents>", body, re.S):
