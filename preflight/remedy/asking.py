@@ -72,6 +72,11 @@ def unlocking(node: NodeFacts) -> tuple[str, ...]:
     )
 
 
+def verify_on(survey: Survey, node: NodeFacts, repository: str) -> Command:
+    """`_verify` of one repository, asked of this node."""
+    return ask(survey, node, f"_snapshot/{quote(repository, safe='')}/_verify")
+
+
 def refused_certificate(node: NodeFacts) -> tuple[str, ...]:
     """What to do where curl, unlike this suite, holds it against the certificate that it lacks the address asked."""
     if not isinstance(node.view, View) or not node.view.url.startswith("https:"):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from urllib.parse import quote
 
-from ..facts import Install, Keystore, NodeFacts, Survey, View
+from ..facts import Install, Keystore, NodeFacts, Survey
 from ..judgement import Command, Remedy, Step
 from ..rules import keystore, members, role
 from . import steps
-from .asking import ask, refused_certificate, reload, restart_does_too, restarting, stamp, unlocking, waits
+from .asking import reload, restart_does_too, restarting, stamp, unlocking, verify_on, waits
 from .refusal import not_yet, role_not_proven
 from .region import drop_removed_settings
 
@@ -64,15 +63,10 @@ def remove_static_keys(survey: Survey, node: NodeFacts) -> Remedy:
             + shlex.quote(backup(survey, node)),
             *advice[3:],
         ]
-    elif isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
+    elif steps.can_ask(survey, node):
         commands.append(reload(survey, node))
-        commands.extend(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories)
-        advice[:0] = (
-            "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
-            *steps.spares(survey, node, settings),
-            *unlocking(node),
-            *refused_certificate(node),
-        )
+        commands.extend(verify_on(survey, node, name) for name in repositories)
+        advice[:0] = steps.reload_advice(survey, node, settings, restart_does_too(node))
     else:
         why = waits(node)
         typed, told = restarting(node)
@@ -214,7 +208,7 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
     why = role_not_proven(node, signs)
     if why is not None:
         return not_yet(survey, node, why, what="reload or restart", later=None)
-    if not isinstance(node.view, View) or survey.options.elasticsearch_login is None:
+    if not steps.can_ask(survey, node):
         why = waits(node)
         if why is not None:
             return Remedy(caution=why, commands=drop_removed_settings(survey, node).commands)
@@ -231,13 +225,10 @@ def forget_loaded_keys(survey: Survey, node: NodeFacts) -> Remedy:
     return Remedy(
         commands=(
             reload(survey, node),
-            *(ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify") for name in repositories),
+            *(verify_on(survey, node, name) for name in repositories),
         ),
         advice=(
-            "HTTP 200 of the reload proves nothing: read reload_exception in its answer. " + restart_does_too(node),
-            *steps.spares(survey, node),
-            *unlocking(node),
-            *refused_certificate(node),
+            *steps.reload_advice(survey, node, otherwise=restart_does_too(node)),
             "registering the repository again does not: the process reads its keystore at start and reload only",
         ),
         steps=(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 
-from ..facts import Keystore, NodeFacts, Survey, View
+from ..facts import Keystore, NodeFacts, Survey
 from ..judgement import Command, Remedy
 from ..rules import keystore, members, rotation
 from . import steps
-from .asking import AFTERWARDS, refused_certificate, reload, unlocking
+from .asking import AFTERWARDS, reload
 from .keys import ASKS, as_root, backup, container, remove_static_keys, set_aside, tool
 
 
@@ -67,14 +67,9 @@ def replace_keys(survey: Survey, node: NodeFacts, settings: list[str], *, cautio
     stray = [name for name in tokens if isinstance(file, Keystore) and name in file.settings]
     if stray:
         advice.append(f"a long-lived key (AKIA) has no session token: {tool(node, 'remove', stray).text}")
-    if isinstance(node.view, View) and survey.options.elasticsearch_login is not None:
+    if steps.can_ask(survey, node):
         commands.append(reload(survey, node))
-        advice += [
-            "HTTP 200 of the reload proves nothing: read reload_exception in its answer",
-            *steps.spares(survey, node, pairs),
-            *unlocking(node),
-            *refused_certificate(node),
-        ]
+        advice += steps.reload_advice(survey, node, pairs)
     else:
         advice.append("the process keeps the key it has loaded until it is restarted or told to reload")
     return Remedy(

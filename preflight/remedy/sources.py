@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from urllib.parse import quote
 
-from ..facts import Config, Install, NodeFacts, Process, Source, Sources, Survey, View
+from ..facts import Config, Install, NodeFacts, Process, Source, Sources, Survey
 from ..judgement import Command, Remedy, Step
 from ..rules import members, sources
 from . import steps
-from .asking import AFTERWARDS, ask, restarting, stamp, waits
+from .asking import AFTERWARDS, restarting, stamp, verify_on, waits
 from .refusal import not_yet, role_not_proven
 from .region import drop_removed_settings
 
@@ -61,11 +60,7 @@ def remove_outside_keys(survey: Survey, node: NodeFacts) -> Remedy:
             ),
         )
     typed, told = restarting(node)
-    again = tuple(
-        ask(survey, node, f"_snapshot/{quote(r.name, safe='')}/_verify")
-        for r in repositories or ()
-        if isinstance(node.view, View) and survey.options.elasticsearch_login is not None
-    )
+    again = tuple(verify_on(survey, node, r.name) for r in repositories or () if steps.can_ask(survey, node))
     return Remedy(
         commands=(*edits, *typed, *again),
         advice=(

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from ..facts import CouldNotCheck, Install, NodeFacts, Process, Repository, Survey, View
 from ..judgement import Command, NotApplicable, Step
 from ..rules import keystore, members, role
 from ..rules import restart as rules
 from . import asking
-from .asking import ask, refused_certificate, restart, unit_of, unlocking
+from .asking import ask, refused_certificate, restart, unit_of, unlocking, verify_on
 
 GREEN_SECONDS = 300
 """Until a restarted node's shards must be back. A node of many terabytes takes longer: the step is then typed again."""
@@ -76,6 +76,19 @@ def reload(survey: Survey, node: NodeFacts, besides: Sequence[str] = ()) -> Step
     )
 
 
+def reload_advice(
+    survey: Survey, node: NodeFacts, besides: Sequence[str] = (), otherwise: str | None = None
+) -> tuple[str, ...]:
+    """What stands under a reload that is typed. otherwise: what else does the same, a sentence; besides: as `spares`"""
+    first = "HTTP 200 of the reload proves nothing: read reload_exception in its answer"
+    return (
+        f"{first}. {otherwise}" if otherwise else first,
+        *spares(survey, node, besides),
+        *unlocking(node),
+        *refused_certificate(node),
+    )
+
+
 def _reloaded(survey: Survey, node: NodeFacts) -> Command:
     id = node.view.node_id if isinstance(node.view, View) else "_local"
     return expecting(asking.reload(survey, node), _pattern(f'"{id}"'), 'reload_exception|"error"')
@@ -112,7 +125,7 @@ def verify(survey: Survey, node: NodeFacts, repositories: Sequence[str]) -> tupl
     id = node.view.node_id
     commands = tuple(
         expecting(
-            ask(survey, node, f"_snapshot/{quote(name, safe='')}/_verify"),
+            verify_on(survey, node, name),
             '"nodes":|repository_verification_exception',
             _pattern(f"[{id}, ") + "| on master node",
         )

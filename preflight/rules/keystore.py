@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from .. import s3
-from ..facts import Config, CouldNotCheck, Keystore, NodeFacts, Process, Repository, Survey, known
+from ..facts import AccessKey, Config, CouldNotCheck, Keystore, NodeFacts, Process, Repository, Survey, known
 from ..judgement import Finding, NotApplicable
 from . import members, refusals, repository, role
 
@@ -150,9 +150,9 @@ def _refused_elsewhere(
     tested because the elected master failed first.
     """
     setting = f"s3.client.{client}.access_key"
-    mine = fingerprint(node, setting)
+    mine = access_key(node, setting)
     for peer in members.companions(survey, node) if mine else ():
-        if fingerprint(peer, setting) != mine or changed_since_start(peer) is not False:
+        if access_key(peer, setting) != mine or changed_since_start(peer) is not False:
             continue
         refusal, refused_for, _ = _seen_by_verify(survey, peer, using)
         if refusal is not None and refusals.unknown_key(refusal):
@@ -160,12 +160,10 @@ def _refused_elsewhere(
     return None, None, None
 
 
-def fingerprint(node: NodeFacts, setting: str) -> str | None:
-    """What stands for the access key id under this setting in the node's keystore; None where it was not seen."""
+def access_key(node: NodeFacts, setting: str) -> AccessKey | None:
+    """What may be known of the access key id under this setting in the node's keystore; None where it was not seen."""
     file = node.keystore
-    if not isinstance(file, Keystore) or file.access_keys is None or setting not in file.access_keys:
-        return None
-    return file.access_keys[setting].fingerprint
+    return file.access_keys.get(setting) if isinstance(file, Keystore) and file.access_keys is not None else None
 
 
 def changed_since_start(node: NodeFacts) -> bool | None:

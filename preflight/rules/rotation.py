@@ -113,7 +113,7 @@ def _judge(survey: Survey, node: NodeFacts, setting: str) -> Different | None:
         return None
     keys: dict[str, AccessKey] = {}
     for one in (node, *peers):
-        key = _key(one, setting)
+        key = keystore.access_key(one, setting)
         if key is not None:
             keys[one.name] = key
     if node.name not in keys or len(keys) == 1:
@@ -159,11 +159,6 @@ def _require_seen(beside: list[NodeFacts]) -> None:
     if unread is not None:
         raise CouldNotCheck(f"no other node's keystore could be read to compare with: see {unread.name}'s")
     raise NotApplicable("no other node that was surveyed has a keystore to compare with")
-
-
-def _key(node: NodeFacts, setting: str) -> AccessKey | None:
-    file = node.keystore
-    return file.access_keys.get(setting) if isinstance(file, Keystore) and file.access_keys is not None else None
 
 
 def _use(survey: Survey, node: NodeFacts, client: str) -> keystore.Use | None:
