@@ -6,7 +6,7 @@ Only with --aws. Whatever is denied is Unknown by itself, with the action that i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import boto3
@@ -44,11 +44,13 @@ POLICY = "docs/aws-policy.json is the policy that is enough"
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which instances to look for. ids: of nodes that their metadata service names; addresses: of everybody else,
-    looked for in the VPCs that the former are in; region: of the nodes"""
+    looked for in the VPCs that the former are in; region: of the nodes; tags: key to values by which nodes discover
+    each other, all keys and any of a key's values, {} where they don't do so"""
 
     region: str
     ids: tuple[str, ...]
     addresses: tuple[str, ...]
+    tags: dict[str, tuple[str, ...]] = {}
 
 
 def ask(wanted: Wanted, profile: str | None, timeout: float) -> Aws | Unknown:
@@ -112,6 +114,7 @@ class _Asking:
                 )
             ),
             prefix_lists=of_vpcs(lambda: self.prefix_lists(wanted.region, groups)),
+            tagged=of_vpcs(lambda: self.tagged(wanted.tags, here)) if wanted.tags else None,
             calls=self.calls,
         )
 
@@ -144,6 +147,14 @@ class _Asking:
             same_vpcs = [{"Name": "vpc-id", "Values": vpcs}]
             found |= {i.id: i for i in self.with_values("private-ip-address", others, same_vpcs)}
         return tuple(found.values())
+
+    def tagged(self, tags: Mapping[str, Sequence[str]], here: list[dict[str, Any]]) -> tuple[Instance, ...]:
+        conditions = [
+            {"Name": "instance-state-name", "Values": ["running"]},
+            *({"Name": f"tag:{key}", "Values": list(values)} for key, values in tags.items()),
+        ]
+        pages = self.pages("describe_instances", "Reservations", [*here, *conditions])
+        return tuple(_instance(given) for reservation in pages for given in reservation["Instances"])
 
     def with_values(self, name: str, values: Collection[str], conditions: list[dict[str, Any]]) -> Iterable[Instance]:
         rest = iter(values)
@@ -193,6 +204,18 @@ def _instance(given: dict[str, Any]) -> Instance:
             )
             for interface in given.get("NetworkInterfaces", [])
         ),
+        profile=given.get("IamInstanceProfile", {}).get("Arn"),
+        launched=given["LaunchTime"].timestamp() if given.get("LaunchTime") else None,
+        zone=given.get("Placement", {}).get("AvailabilityZone"),
+        public=tuple(
+            dict.fromkeys(
+                address["Association"]["PublicIp"]
+                for interface in given.get("NetworkInterfaces", [])
+                for address in interface.get("PrivateIpAddresses", [])
+                if address.get("Association", {}).get("PublicIp")
+            )
+        ),
+        tags={tag["Key"]: tag["Value"] for tag in given.get("Tags", []) if not tag["Key"].startswith("aws:")},
     )
 
 
