@@ -29,6 +29,11 @@ PROFILE = "lab"
 """The operator's profile in the lab's AWS configuration file: --aws-profile=lab."""
 
 
+def tags(name: str) -> list[dict[str, str]]:
+    """What an instance of the cluster carries."""
+    return [{"Key": "Name", "Value": name}, {"Key": "Cluster", "Value": names.CLUSTER}]
+
+
 def draw(ec2: Any, instances: Mapping[str, str], count: int) -> None:
     """Create the picture, an instance for each node. instances: {node name: instance id}; count: of subnets"""
     first, *others = names.SUBNETS[:count]
@@ -66,6 +71,7 @@ def draw(ec2: Any, instances: Mapping[str, str], count: int) -> None:
                 SecurityGroupIds=[group],
                 IamInstanceProfile={"Name": names.ROLE},
                 MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
+                TagSpecifications=[{"ResourceType": "instance", "Tags": tags(name)}],
             )
 
 

@@ -116,18 +116,29 @@ class Interface(Fact, frozen=True, kw_only=True):
 
 
 class Instance(Fact, frozen=True, kw_only=True):
-    """One instance that is a node or a member. source: DescribeInstances."""
+    """One instance that is a node or a member, or carries their tags. source: DescribeInstances.
+
+    profile: ARN of its instance profile, None for none; launched: seconds since the epoch, of its last start
+    tags: key to value, those of AWS's own making (aws:...) left out; public: its public addresses
+    """
 
     id: str
     vpc: str
     state: str
     interfaces: tuple[Interface, ...]
+    profile: str | None = None
+    launched: float | None = None
+    zone: str | None = None
+    public: tuple[str, ...] = ()
+    tags: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
 
 
 class Aws(Fact, frozen=True, kw_only=True):
     """The network as AWS describes it, of the VPCs that the nodes are in.
 
     caller: ARN that asked; calls: requests made, pages included
+    tagged: running instances of the nodes' VPCs that carry the tags by which the nodes discover each other; None where
+    they discover each other otherwise
     """
 
     region: str
@@ -141,3 +152,4 @@ class Aws(Fact, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...] | Unknown
     prefix_lists: tuple[PrefixList, ...] | Unknown
     nat_gateways: tuple[NatGateway, ...] | Unknown
+    tagged: tuple[Instance, ...] | Unknown | None = None
