@@ -82,7 +82,8 @@ def _distinct(nodes: Iterable[Node]) -> list[Node]:
     """One node a target; the first mention wins. Two Elasticsearch processes of a host are two targets."""
     targets: dict[object, Node] = {}
     for node in nodes:
-        targets.setdefault((node.host, node.port, node.user, node.ssh_config, node.proxy_jump, node.es_port), node)
+        way = (node.carrier, node.region, node.profile, node.ssh_config, node.proxy_jump)
+        targets.setdefault((node.host, node.port, node.user, *way, node.es_port), node)
     return list(targets.values())
 
 
