@@ -32,7 +32,7 @@ def moto_server(tmp_path_factory):
     environment["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            [sys.executable, "-m", "lab.simulation", "-H", "127.0.0.1", "-p", str(port)],
             env=environment,
             stdout=output,
             stderr=output,
