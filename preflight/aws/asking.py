@@ -6,7 +6,7 @@ Only with --aws. Whatever is denied is Unknown by itself, with the action that i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import boto3
@@ -35,12 +35,14 @@ FILTER_VALUES = 200
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which instances to look for. ids: of nodes that their metadata service names; addresses: of everybody else,
-    looked for in the VPCs that the former are in; region: of the nodes; places: where the repositories on AWS lie"""
+    looked for in the VPCs that the former are in; region: of the nodes; tags: key to values by which nodes discover
+    each other, all keys and any of a key's values, {} where they don't do so; places: where repositories on AWS lie"""
 
     region: str
     ids: tuple[str, ...]
     addresses: tuple[str, ...]
     places: tuple[Place, ...] = ()
+    tags: dict[str, tuple[str, ...]] = {}
 
 
 def ask(wanted: Wanted, profile: str | None, timeout: float) -> Aws | Unknown:
@@ -111,6 +113,7 @@ class _Asking:
             ),
             prefix_lists=of_vpcs(lambda: self.prefix_lists(wanted.region, groups)),
             vpcs=of_vpcs(lambda: tuple(map(self.vpc, vpcs))),
+            tagged=of_vpcs(lambda: self.tagged(wanted.tags, here)) if wanted.tags else None,
             calls=self.calls.count,
         )
 
@@ -131,6 +134,14 @@ class _Asking:
             same_vpcs = [{"Name": "vpc-id", "Values": vpcs}]
             found |= {i.id: i for i in self.with_values("private-ip-address", others, same_vpcs)}
         return tuple(found.values())
+
+    def tagged(self, tags: Mapping[str, Sequence[str]], here: list[dict[str, Any]]) -> tuple[Instance, ...]:
+        conditions = [
+            {"Name": "instance-state-name", "Values": ["running"]},
+            *({"Name": f"tag:{key}", "Values": list(values)} for key, values in tags.items()),
+        ]
+        pages = self.pages("describe_instances", "Reservations", [*here, *conditions])
+        return tuple(records.instance(given) for reservation in pages for given in reservation["Instances"])
 
     def with_values(self, name: str, values: Collection[str], conditions: list[dict[str, Any]]) -> Iterable[Instance]:
         rest = iter(values)

@@ -48,6 +48,8 @@ def instance(given: dict[str, Any]) -> Instance:
             for interface in given.get("NetworkInterfaces", [])
         ),
         profile=given.get("IamInstanceProfile", {}).get("Arn"),
+        launched=given["LaunchTime"].timestamp() if given.get("LaunchTime") else None,
+        zone=given.get("Placement", {}).get("AvailabilityZone"),
         public=tuple(
             dict.fromkeys(
                 address["Association"]["PublicIp"]
@@ -56,6 +58,7 @@ def instance(given: dict[str, Any]) -> Instance:
                 if address.get("Association", {}).get("PublicIp")
             )
         ),
+        tags={tag["Key"]: tag["Value"] for tag in given.get("Tags", []) if not tag["Key"].startswith("aws:")},
         metadata=_metadata(given.get("MetadataOptions") or {}),
     )
 

@@ -131,10 +131,11 @@ class Interface(Fact, frozen=True, kw_only=True):
 
 
 class Instance(Fact, frozen=True, kw_only=True):
-    """One instance that is a node or a member. source: DescribeInstances.
+    """One instance that is a node or a member, or carries their tags. source: DescribeInstances.
 
-    profile: ARN of its instance profile, None for none; metadata: None where the answer had none
-    public: its public addresses
+    profile: ARN of its instance profile, None for none; launched: seconds since the epoch, of its last start
+    tags: key to value, those of AWS's own making (aws:...) left out; public: its public addresses
+    metadata: None where the answer had none
     """
 
     id: str
@@ -142,7 +143,10 @@ class Instance(Fact, frozen=True, kw_only=True):
     state: str
     interfaces: tuple[Interface, ...]
     profile: str | None = None
+    launched: float | None = None
+    zone: str | None = None
     public: tuple[str, ...] = ()
+    tags: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
     metadata: MetadataOptions | None = None
 
 
@@ -150,6 +154,8 @@ class Aws(Fact, frozen=True, kw_only=True):
     """The network as AWS describes it, of the VPCs that the nodes are in.
 
     caller: ARN that asked; calls: requests made, pages included
+    tagged: running instances of the nodes' VPCs that carry the tags by which the nodes discover each other; None where
+    they discover each other otherwise
     """
 
     region: str
@@ -165,3 +171,4 @@ class Aws(Fact, frozen=True, kw_only=True):
     nat_gateways: tuple[NatGateway, ...] | Unknown
     vpcs: tuple[Vpc, ...] | Unknown = Unknown(reason="not asked")
     policies: Policies = msgspec.field(default_factory=Policies)
+    tagged: tuple[Instance, ...] | Unknown | None = None

@@ -59,7 +59,7 @@ def leads_to_s3(survey: Survey, node: NodeFacts) -> Finding | None:
     found = _of_cluster(survey, node)
     usual = members.majority({name: other.kind for name, other in found.items()})
     differs = usual is not None and found[usual].kind != own.kind
-    if cut and own.broken or differs:
+    if (cut and own.broken) or differs:
         others = {name: other for name, other in found.items() if name != node.name}
         example = usual if usual in others else next((name for name, other in others.items() if not other.broken), None)
         return Finding(
