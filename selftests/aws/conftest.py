@@ -193,3 +193,28 @@ def cloud(moto_server, monkeypatch):
         RouteTableIds=[made.ids[f"table-{number}"] for number in (1, 2, 3)],
     )["VpcEndpoint"]["VpcEndpointId"]
     return made
+
+
+@pytest.fixture
+def enforced(cloud, moto_server, monkeypatch):
+    """Let AWS ask who it is: act(policy) signs with a user's keys that this policy holds for."""
+    iam = boto3.client("iam", region_name=REGION)
+    iam.create_user(UserName="operator")
+    key = iam.create_access_key(UserName="operator")["AccessKey"]
+
+    def act(policy):
+        iam.put_user_policy(UserName="operator", PolicyName="preflight", PolicyDocument=json.dumps(policy))
+        _actions_without_asking(moto_server, "0")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+
+    yield act
+    _actions_without_asking(moto_server, "inf")
+
+
+def _actions_without_asking(url, count):
+    request = urllib.request.Request(
+        f"{url}/moto-api/reset-auth", data=count.encode(), headers={"Content-Type": "text/plain"}
+    )
+    with urllib.request.urlopen(request, timeout=10):
+        pass

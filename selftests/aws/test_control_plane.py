@@ -1,10 +1,8 @@
 """What AWS says of the nodes' network, asked of moto over HTTP, and what the checks make of it."""
 
 import json
-import urllib.request
 from pathlib import Path
 
-import boto3
 import judged as judging
 import pytest
 import surveys
@@ -176,31 +174,6 @@ def test_a_profile_that_does_not_exist_is_named(cloud):
 def test_what_is_recorded_is_judged_alike(cloud):
     survey = cloud.survey()
     assert load(dump(survey)) == survey
-
-
-@pytest.fixture
-def enforced(cloud, moto_server, monkeypatch):
-    """Let AWS ask who it is: act(policy) signs with a user's keys that this policy holds for."""
-    iam = boto3.client("iam", region_name=surveys.REGION)
-    iam.create_user(UserName="operator")
-    key = iam.create_access_key(UserName="operator")["AccessKey"]
-
-    def act(policy):
-        iam.put_user_policy(UserName="operator", PolicyName="preflight", PolicyDocument=json.dumps(policy))
-        _actions_without_asking(moto_server, "0")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-
-    yield act
-    _actions_without_asking(moto_server, "inf")
-
-
-def _actions_without_asking(url, count):
-    request = urllib.request.Request(
-        f"{url}/moto-api/reset-auth", data=count.encode(), headers={"Content-Type": "text/plain"}
-    )
-    with urllib.request.urlopen(request, timeout=10):
-        pass
 
 
 def test_the_documented_policy_is_enough(cloud, enforced):
