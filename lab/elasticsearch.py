@@ -59,7 +59,17 @@ def write_users() -> dict[str, File]:
 def configuration(node: Node, nodes: Sequence[Node], authority: Authority) -> dict[str, File]:
     """The node's own files in /etc/elasticsearch, its certificate included."""
     certificate, key = authority.sign(
-        node.name, [node.name, node.hostname, node.fqdn, "localhost", node.address, "127.0.0.1"]
+        node.name,
+        [
+            node.name,
+            node.hostname,
+            node.fqdn,
+            "localhost",
+            node.address,
+            node.second_address,
+            node.address6,
+            "127.0.0.1",
+        ],
     )
     settings: dict[str, Any] = {
         "cluster.name": names.CLUSTER,
