@@ -15,7 +15,7 @@ import msgspec
 from . import targets, versions
 from .connection import Connection
 from .connection.errors import ConnectionFailed, ForwardingForbidden
-from .connection.ssh import ssh_command
+from .connection.way import ssh_command
 from .credentials import Credentials, credentials, keystore_password
 from .facts import (
     PROTECTED,
