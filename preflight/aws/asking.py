@@ -14,24 +14,16 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .addresses import is_address
-from .facts import Unknown
-from .facts.aws import (
-    AclEntry,
+from ..addresses import is_address
+from ..facts import Unknown
+from ..facts.aws import (
     Aws,
-    Direction,
-    Endpoint,
-    GroupRule,
     Instance,
-    Interface,
     NatGateway,
-    NetworkAcl,
     PrefixList,
-    RouteTable,
     SecurityGroup,
-    Subnet,
-    TableRoute,
 )
+from . import records
 
 T = TypeVar("T")
 
@@ -93,17 +85,19 @@ class _Asking:
                 self.known(read) if vpcs else Unknown(reason="AWS knows none of the nodes in this account and region")
             )
 
-        groups = of_vpcs(lambda: tuple(map(_group, self.pages("describe_security_groups", "SecurityGroups", here))))
+        groups = of_vpcs(
+            lambda: tuple(map(records.group, self.pages("describe_security_groups", "SecurityGroups", here)))
+        )
         return Aws(
             region=wanted.region,
             caller=self.caller,
             instances=instances,
-            subnets=of_vpcs(lambda: tuple(map(_subnet, self.pages("describe_subnets", "Subnets", here)))),
+            subnets=of_vpcs(lambda: tuple(map(records.subnet, self.pages("describe_subnets", "Subnets", here)))),
             groups=groups,
-            acls=of_vpcs(lambda: tuple(map(_acl, self.pages("describe_network_acls", "NetworkAcls", here)))),
-            tables=of_vpcs(lambda: tuple(map(_table, self.pages("describe_route_tables", "RouteTables", here)))),
+            acls=of_vpcs(lambda: tuple(map(records.acl, self.pages("describe_network_acls", "NetworkAcls", here)))),
+            tables=of_vpcs(lambda: tuple(map(records.table, self.pages("describe_route_tables", "RouteTables", here)))),
             endpoints=of_vpcs(
-                lambda: tuple(map(_endpoint, self.pages("describe_vpc_endpoints", "VpcEndpoints", here)))
+                lambda: tuple(map(records.endpoint, self.pages("describe_vpc_endpoints", "VpcEndpoints", here)))
             ),
             nat_gateways=of_vpcs(
                 lambda: tuple(
@@ -151,7 +145,7 @@ class _Asking:
             for reservation in self.pages(
                 "describe_instances", "Reservations", [{"Name": name, "Values": chunk}, *conditions]
             ):
-                yield from map(_instance, reservation["Instances"])
+                yield from map(records.instance, reservation["Instances"])
 
     def prefix_lists(self, region: str, groups: tuple[SecurityGroup, ...] | Unknown) -> tuple[PrefixList, ...]:
         """S3's own, which routes name, and those that security groups name, with their entries."""
@@ -169,124 +163,3 @@ class _Asking:
             elif name == f"com.amazonaws.{region}.s3":
                 found.append(PrefixList(id=identity, name=name, cidrs=None))
         return tuple(found)
-
-
-def _subnet(given: dict[str, Any]) -> Subnet:
-    six = [a["Ipv6CidrBlock"] for a in given.get("Ipv6CidrBlockAssociationSet", []) if a.get("Ipv6CidrBlock")]
-    return Subnet(id=given["SubnetId"], cidrs=(given["CidrBlock"], *six))
-
-
-def _instance(given: dict[str, Any]) -> Instance:
-    return Instance(
-        id=given["InstanceId"],
-        vpc=given.get("VpcId", ""),
-        state=given["State"]["Name"],
-        interfaces=tuple(
-            Interface(
-                id=interface["NetworkInterfaceId"],
-                subnet=interface.get("SubnetId", ""),
-                addresses=(
-                    *(address["PrivateIpAddress"] for address in interface.get("PrivateIpAddresses", [])),
-                    *(address["Ipv6Address"] for address in interface.get("Ipv6Addresses", [])),
-                ),
-                groups=tuple(group["GroupId"] for group in interface.get("Groups", [])),
-            )
-            for interface in given.get("NetworkInterfaces", [])
-        ),
-    )
-
-
-def _group(given: dict[str, Any]) -> SecurityGroup:
-    directions: tuple[tuple[Direction, str], ...] = (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress"))
-    rules = []
-    for direction, key in directions:
-        for rule in given.get(key, []):
-            first, last = rule.get("FromPort"), rule.get("ToPort")
-            peers = (
-                *(r["CidrIp"] for r in rule.get("IpRanges", [])),
-                *(r["CidrIpv6"] for r in rule.get("Ipv6Ranges", [])),
-                *(r["GroupId"] for r in rule.get("UserIdGroupPairs", [])),
-                *(r["PrefixListId"] for r in rule.get("PrefixListIds", [])),
-            )
-            rules.append(
-                GroupRule(
-                    direction=direction,
-                    protocol=_protocol(rule["IpProtocol"]),
-                    # -1 in either place means every port, as does a protocol that has none.
-                    ports=None if first in (None, -1) or last in (None, -1) else (first, last),
-                    peers=peers,
-                )
-            )
-    return SecurityGroup(id=given["GroupId"], name=given.get("GroupName", ""), rules=tuple(rules))
-
-
-def _acl(given: dict[str, Any]) -> NetworkAcl:
-    entries = []
-    for entry in sorted(given.get("Entries", []), key=lambda e: int(e["RuleNumber"])):
-        ports = entry.get("PortRange")
-        cidr = entry.get("CidrBlock") or entry.get("Ipv6CidrBlock")
-        if cidr:
-            entries.append(
-                AclEntry(
-                    number=entry["RuleNumber"],
-                    direction="egress" if entry["Egress"] else "ingress",
-                    allow=entry["RuleAction"] == "allow",
-                    protocol=_protocol(entry["Protocol"]),
-                    ports=(ports["From"], ports["To"]) if ports else None,
-                    cidr=cidr,
-                )
-            )
-    subnets = tuple(a["SubnetId"] for a in given.get("Associations", []) if a.get("SubnetId"))
-    return NetworkAcl(id=given["NetworkAclId"], subnets=subnets, entries=tuple(entries))
-
-
-def _protocol(text: str) -> str:
-    return {"6": "tcp", "-1": "all"}.get(str(text), str(text))
-
-
-TARGETS = (
-    "GatewayId",
-    "NatGatewayId",
-    "TransitGatewayId",
-    "VpcPeeringConnectionId",
-    "NetworkInterfaceId",
-    "InstanceId",
-    "EgressOnlyInternetGatewayId",
-    "LocalGatewayId",
-    "CarrierGatewayId",
-    "CoreNetworkArn",
-)
-"""Where a route may say what it hands a packet to; an interface comes before the instance that has it."""
-
-
-def _table(given: dict[str, Any]) -> RouteTable:
-    routes = []
-    for route in given.get("Routes", []):
-        destination = (
-            route.get("DestinationCidrBlock")
-            or route.get("DestinationIpv6CidrBlock")
-            or route.get("DestinationPrefixListId")
-        )
-        if destination:
-            target = next((route[key] for key in TARGETS if route.get(key)), None)
-            blackhole = route.get("State") in ("blackhole", "filtered")
-            routes.append(TableRoute(destination=destination, target=target, blackhole=blackhole))
-    associations = given.get("Associations", [])
-    return RouteTable(
-        id=given["RouteTableId"],
-        vpc=given["VpcId"],
-        main=any(association.get("Main") for association in associations),
-        subnets=tuple(a["SubnetId"] for a in associations if a.get("SubnetId")),
-        routes=tuple(routes),
-    )
-
-
-def _endpoint(given: dict[str, Any]) -> Endpoint:
-    return Endpoint(
-        id=given["VpcEndpointId"],
-        vpc=given["VpcId"],
-        service=given["ServiceName"],
-        kind=given.get("VpcEndpointType", "Gateway"),
-        # The API's model says "Available", its answers "available".
-        state=str(given.get("State", "")).lower(),
-    )
