@@ -173,9 +173,9 @@ class Asked:
         login = Login(
             user=connection.user,
             sudo_user=(node.sudo_user or "root") if node.sudo else None,
-            carrier="paramiko",
+            carrier=connection.carrier,
             milliseconds=round((time.monotonic() - started) * 1000, 1),
-            host_key="not verified" if settings.insecure_host_keys else "verified",
+            host_key=connection.host_key,
         )
         try:
             self.write(connection=connection, session=session, login=login)

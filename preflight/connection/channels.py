@@ -37,6 +37,7 @@ class Transport(paramiko.Transport):
         **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]
         MSG_CHANNEL_CLOSE: _handle_close,
     }
+
     def __init__(self, stream: socket.socket) -> None:
         self.refusals: dict[int, paramiko.ChannelException] = {}
         self._asking = threading.local()

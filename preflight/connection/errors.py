@@ -77,6 +77,14 @@ class ConnectionLost(ConnectionFailed):
 class ConnectionDropped(ConnectionLost):
     """sshd, or whatever listens there, hung up before any identity was offered: its MaxStartups does that."""
 
+    @classmethod
+    def without_banner(cls, where: str) -> ConnectionDropped:
+        """Before it had even said that it is an sshd."""
+        return cls(
+            f"{where} closes the connection without an SSH banner",
+            "sshd's MaxStartups, a full host, or another service on that port does this",
+        )
+
 
 class CommandTimeout(ConnectionFailed):
     """A command outlived its deadline; its channel is closed."""

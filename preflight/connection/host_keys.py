@@ -13,9 +13,7 @@ def unknown(name: str, offered: str, ssh: str, *, accepts_new_keys: bool) -> Hos
     name: as known_hosts would have it; offered: type and fingerprint; ssh: the command line that reaches the host
     accepts_new_keys: ssh_config turns the check off, which this suite does not take from it
     """
-    off = (
-        ", and StrictHostKeyChecking of ssh_config is not taken as a reason to trust it" if accepts_new_keys else ""
-    )
+    off = ", and StrictHostKeyChecking of ssh_config is not taken as a reason to trust it" if accepts_new_keys else ""
     return HostKeyUnknown(
         f"known_hosts has no key of {name}{off}: it offers {offered}",
         f"compare that fingerprint with the host's own (`ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` there), then "

@@ -91,16 +91,8 @@ def _negotiate(
         if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
             raise ConnectionFailed(f"{where} and paramiko share no algorithm ({error}); {CARRIER}") from error
         if "banner" in str(error) or "protocol version" in str(error):
-            raise dropped(where) from error
+            raise ConnectionDropped.without_banner(where) from error
         raise ConnectionDropped(f"{where} closed the connection during the key exchange") from error
-
-
-def dropped(where: str) -> ConnectionDropped:
-    """The other side ended the connection before it had said that it is an sshd."""
-    return ConnectionDropped(
-        f"{where} closes the connection without an SSH banner",
-        "sshd's MaxStartups, a full host, or another service on that port does this",
-    )
 
 
 def _known(settings: Settings) -> list[KnownKey]:

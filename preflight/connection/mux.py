@@ -10,6 +10,7 @@ import itertools
 import socket
 import struct
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 VERSION = 4
@@ -55,7 +56,7 @@ class Control:
             self._send(struct.pack(">II", _HELLO, VERSION))
             kind, rest = self._packet(until)
             if kind != _HELLO or _number(rest, 0) != VERSION:
-                raise MasterRefused(f"this ssh shares its connection in a way unknown here (version {_number(rest, 0)})")
+                raise MasterRefused(f"this ssh shares its connection in an unknown way (version {_number(rest, 0)})")
         except TimeoutError:
             self._socket.close()
             raise
@@ -66,18 +67,17 @@ class Control:
             self._socket.close()
             raise
 
-    def session(
-        self, command: str, stdin: socket.socket, stdout: socket.socket, stderr: socket.socket, seconds: float
-    ) -> None:
-        """Start a command with those three; they may be closed afterwards."""
+    def session(self, command: str, streams: Sequence[socket.socket], seconds: float) -> None:
+        """Start a command on those three: stdin, stdout, stderr. They may be closed afterwards."""
         flags = struct.pack(">IIIII", 0, 0, 0, 0, _NO_ESCAPE)  # no terminal, no X11, no agent, no subsystem
         body = _text(b"") + flags + _text(b"") + _text(command.encode())
-        self._ask(_NEW_SESSION, body, _OPENED, seconds, stdin, stdout, stderr)
+        self._ask(_NEW_SESSION, body, _OPENED, seconds, streams)
 
-    def forward(self, host: str, port: int, source: socket.socket, sink: socket.socket, seconds: float) -> None:
-        """Connect to host:port as seen from the node: what is read from source goes there, what comes to sink."""
+    def forward(self, host: str, port: int, streams: Sequence[socket.socket], seconds: float) -> None:
+        """Connect to host:port as seen from the node: what is read from the first goes there, what comes from
+        there is written to the second."""
         body = _text(b"") + _text(host.encode()) + struct.pack(">I", port)
-        self._ask(_NEW_STDIO_FORWARD, body, _OPENED, seconds, source, sink)
+        self._ask(_NEW_STDIO_FORWARD, body, _OPENED, seconds, streams)
 
     def alive(self, seconds: float) -> None:
         """Returns where the master answers."""
@@ -105,7 +105,7 @@ class Control:
         """Let go of the socket. Never raises."""
         self._socket.close()
 
-    def _ask(self, kind: int, body: bytes, expected: int, seconds: float, *handed: socket.socket) -> None:
+    def _ask(self, kind: int, body: bytes, expected: int, seconds: float, handed: Sequence[socket.socket] = ()) -> None:
         until = time.monotonic() + seconds
         number = next(self._numbers)
         try:

@@ -33,6 +33,7 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else its trac
 
 _PROHIBITED = 1  # RFC 4254, section 5.1
 
+
 def connect(
     node: Node,
     *,
@@ -136,6 +137,8 @@ class ParamikoConnection:
         self._transport = transport
         self._stream = stream
         self._closing = closing
+        # A session that ends is still counted by sshd for a moment: one at a time keeps clear of its MaxSessions.
+        self._opening = threading.Lock()
 
     def run(self, command: str, stdin: bytes = b"", deadline: float = 30.0) -> Completed:
         """See Connection.run."""
@@ -161,7 +164,12 @@ class ParamikoConnection:
             raise TargetRefused(f"{target} does not accept a connection from {self._host}") from error
         except CommandTimeout as error:
             raise CommandTimeout(f"{target} does not answer {self._host} within {deadline:g} s") from error
-        return joined(channel, deadline)
+        channel.settimeout(None)
+
+        def send(data: bytes) -> None:
+            send_all(channel, data)
+
+        return joined(lambda: channel.recv(CHUNK), send, lambda: close(channel), _nothing, deadline)
 
     def close(self) -> None:
         """See Connection.close."""
@@ -171,7 +179,12 @@ class ParamikoConnection:
 
     def _start(self, command: str, until: float, deadline: float, keep: int | None = None) -> _Program:
         try:
-            channel = self._open_channel("session", until - time.monotonic())
+            if not self._opening.acquire(timeout=max(deadline, 0)):
+                raise CommandTimeout(f"{self._host} is busy opening channels")
+            try:
+                channel = self._open_channel("session", until - time.monotonic())
+            finally:
+                self._opening.release()
         except paramiko.ChannelException as error:
             raise SessionRefused(
                 f"sshd on {self._host} opens no further session on this login", "raise MaxSessions in its sshd_config"
@@ -199,6 +212,10 @@ class ParamikoConnection:
             raise ConnectionLost(
                 f"the connection to {self._host} is lost ({str(error) or type(error).__name__})"
             ) from error
+
+
+def _nothing() -> None:
+    """A closed channel holds nothing more."""
 
 
 class _Program:

@@ -8,6 +8,7 @@ import re
 import urllib.parse
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from testinfra.backend import BACKENDS, parse_hostspec
@@ -23,6 +24,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     """What one word of --hosts says; None where it says nothing."""
 
     host: str
+    carrier: Literal["paramiko", "ssh"] | None = None
     port: int | None = None
     user: str | None = None
     password: str | None = None
@@ -75,10 +77,14 @@ def _shown(spec: str) -> str:
 def parse(spec: str) -> Given:
     """One hostspec, read with testinfra's own reader; what that one drops silently is refused here."""
     scheme, separator, _ = spec.partition("://")
-    if separator and scheme != "paramiko":
+    if separator and scheme not in ("paramiko", "ssh"):
         if scheme in BACKENDS or scheme in ("ec2", "ssm"):
-            raise InventoryError(f"{scheme}:// does not yet reach nodes: write paramiko://HOST, or just HOST")
-        raise InventoryError(f"{_shown(spec)} names no connection there is: write paramiko://HOST, or just HOST")
+            raise InventoryError(
+                f"{scheme}:// does not yet reach nodes: write paramiko://HOST, ssh://HOST, or just HOST"
+            )
+        raise InventoryError(
+            f"{_shown(spec)} names no connection there is: write paramiko://HOST, ssh://HOST, or just HOST"
+        )
     try:
         address = parse_hostspec(spec)[0] if separator else spec
         parts = urllib.parse.urlsplit(spec if separator else "")
@@ -92,9 +98,10 @@ def parse(spec: str) -> Given:
     login, at, place = address.rpartition("@")
     user, _, password = login.partition(":")
     host, port, name = split_address(f"{user}{at}{place}")
-    return msgspec.structs.replace(
+    given = msgspec.structs.replace(
         _query(query, host), port=port, user=name, password=urllib.parse.unquote(password) or None
     )
+    return msgspec.structs.replace(given, carrier="ssh" if scheme == "ssh" else "paramiko") if separator else given
 
 
 def _query(query: Iterable[tuple[str, str]], host: str) -> Given:

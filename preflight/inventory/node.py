@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -13,6 +15,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     """One host to survey, with all that is needed to log in to it and to ask its Elasticsearch.
 
     name: unique label in reports; host: as ssh would be told it; port, user: None for what ssh_config says
+    carrier: what logs in, and carries the suite's bytes there: paramiko, or this machine's OpenSSH
     password: from a hostspec only, never shown; files: absolute paths; proxy_jump: None for what ssh_config says
     sudo_user: None for root; connect_timeout: seconds, None for the run's own
     es_port: a port that the node's Elasticsearch listens on, None for the only one of its host
@@ -23,6 +26,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     host: str
+    carrier: Literal["paramiko", "ssh"] = "paramiko"
     port: int | None = None
     user: str | None = None
     password: str | None = None
@@ -49,8 +53,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says for every node: --ssh-config, --ssh-identity-file, --sudo, --sudo-user."""
+    """What the command line says for all: --connection, --ssh-config, --ssh-identity-file, --sudo, --sudo-user."""
 
+    carrier: Literal["paramiko", "ssh"] = "paramiko"
     ssh_config: str | None = None
     identity_file: str | None = None
     sudo: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from .hostspec import Given, boolean, is_host, parse, readable_file
 from .node import Defaults, InventoryError, Node
@@ -82,7 +82,18 @@ class Reader:
         return readable_file(text, where, Path(where.rpartition(": ")[0].rpartition(":")[0]).absolute().parent)
 
 
-CONNECTIONS = ("ssh", "paramiko", "paramiko_ssh", "smart", "ansible.builtin.ssh", "ansible.netcommon.paramiko")
+CONNECTIONS: dict[str | None, Literal["paramiko", "ssh"] | None] = {
+    None: None,
+    "smart": None,
+    "ssh": "ssh",
+    "ansible.builtin.ssh": "ssh",
+    "paramiko": "paramiko",
+    "paramiko_ssh": "paramiko",
+    "ansible.netcommon.paramiko": "paramiko",
+}
+"""What carries the suite's bytes where an inventory says what carries Ansible's; None: nothing is said."""
+
+CARRIERS: dict[str | None, Literal["paramiko", "ssh"]] = {"paramiko": "paramiko", "ssh": "ssh"}
 _USER = ("ansible_user", "ansible_ssh_user")
 _PORT = ("ansible_port", "ansible_ssh_port")
 _HOST = ("ansible_host", "ansible_ssh_host")
@@ -93,10 +104,16 @@ def node_of(name: str, given: Given, variables: Variables, defaults: Defaults) -
     """What the hostspec says beats the host's variables, and those beat the command line's defaults."""
     read = Reader(name, variables)
     connection = read.text("ansible_connection")
-    if connection not in (None, *CONNECTIONS):
+    if connection not in CONNECTIONS:
         raise InventoryError(
             f"{read.where('ansible_connection')} is {connection}, not yet a way to reach a node: write ssh"
         )
+    own = read.text("preflight_carrier")
+    if own is not None and own not in CARRIERS:
+        raise InventoryError(f"{read.where('preflight_carrier')} is {own}: write {' or '.join(map(str, CARRIERS))}")
+    carrier = given.carrier or CARRIERS.get(own) or CONNECTIONS[connection] or defaults.carrier
+    if given.password and carrier == "ssh":
+        raise InventoryError(f"{name} has a password, and ssh:// never types one: write paramiko://, or use a key")
     host, port, user = read.text(*_HOST) or given.host, given.port, given.user
     if not is_host(host):
         if host == given.host:
@@ -116,6 +133,7 @@ def node_of(name: str, given: Given, variables: Variables, defaults: Defaults) -
     return Node(
         name=name,
         host=host,
+        carrier=carrier,
         port=port,
         user=user or read.text(*_USER),
         password=given.password,

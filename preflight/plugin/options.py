@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
 
     hosts: str | None = None
     inventory: Path | None = None
+    carrier: Literal["paramiko", "ssh"] = "paramiko"
     ssh_config: Path | None = None
     ssh_identity_file: Path | None = None
     sudo: bool = False
@@ -139,6 +141,7 @@ def read(config: pytest.Config) -> Choices:
     choices = Choices(
         hosts=option.hosts,
         inventory=_file(option.inventory, "--inventory"),
+        carrier="ssh" if option.connection == "ssh" else "paramiko",
         ssh_config=_one(_file(option.ssh_config, "--ssh-config"), extra.config, "--ssh-config", "-F"),
         ssh_identity_file=_one(
             _file(option.ssh_identity_file, "--ssh-identity-file"), extra.identity, "--ssh-identity-file", "-i"
@@ -187,9 +190,10 @@ def only_looks(config: pytest.Config) -> bool:
 
 def _refuse_unsupported(config: pytest.Config) -> None:
     option = config.option
-    if option.connection not in (None, "paramiko"):
+    if option.connection not in (None, "paramiko", "ssh"):
         raise pytest.UsageError(
-            f"--connection={option.connection} is not supported: nodes are asked over SSH, by paramiko; leave it out"
+            f"--connection={option.connection} is not supported: nodes are asked over SSH, by paramiko or, with "
+            "--connection=ssh, by this machine's OpenSSH"
         )
     for given, name, instead in (
         (option.ansible_inventory, "--ansible-inventory", "give the inventory, in YAML, as --inventory=FILE"),
@@ -201,7 +205,7 @@ def _refuse_unsupported(config: pytest.Config) -> None:
 
 
 GATHERING = (
-    "hosts", "inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user",
+    "hosts", "connection", "inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user",
     "insecure_host_keys", "read_only", "try_role", "es_url", "es_ca", "keystore_password_file", "aws", "aws_profile",
 )  # fmt: skip
 """Options that say how to ask nodes; --facts asks none."""
