@@ -6,7 +6,7 @@ Only with --aws. Whatever is denied is Unknown by itself, with the action that i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import boto3
@@ -19,28 +19,30 @@ from ..facts import Unknown
 from ..facts.aws import (
     Aws,
     Instance,
-    NatGateway,
     PrefixList,
     SecurityGroup,
 )
+from ..facts.policies import Vpc
 from . import records
+from .calls import Calls
+from .policies import Place, Reading
 
 T = TypeVar("T")
 
-DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
 FILTER_VALUES = 200
 """Most values that one filter of an EC2 request may have."""
-
-POLICY = "docs/aws-policy.json is the policy that is enough"
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which instances to look for. ids: of nodes that their metadata service names; addresses: of everybody else,
-    looked for in the VPCs that the former are in; region: of the nodes"""
+    looked for in the VPCs that the former are in; region: of the nodes; tags: key to values by which nodes discover
+    each other, all keys and any of a key's values, {} where they don't do so; places: where repositories on AWS lie"""
 
     region: str
     ids: tuple[str, ...]
     addresses: tuple[str, ...]
+    places: tuple[Place, ...] = ()
+    tags: dict[str, tuple[str, ...]] = {}
 
 
 def ask(wanted: Wanted, profile: str | None, timeout: float) -> Aws | Unknown:
@@ -58,7 +60,12 @@ def ask(wanted: Wanted, profile: str | None, timeout: float) -> Aws | Unknown:
     try:
         session = boto3.Session(profile_name=profile, region_name=wanted.region)
         caller = str(session.client("sts", config=config).get_caller_identity()["Arn"])
-        return _Asking(session.client("ec2", config=config), caller).everything(wanted)
+        calls = Calls(caller)
+        network = _Asking(session.client("ec2", config=config), calls).everything(wanted)
+        reading = Reading(session.client("s3", config=config), session.client("iam", config=config), calls)
+        instances = () if isinstance(network.instances, Unknown) else network.instances
+        policies = reading.everything(wanted.places, (i.profile for i in instances if i.profile))
+        return msgspec.structs.replace(network, policies=policies, calls=calls.count)
     except ClientError as error:
         reason = f"AWS refuses the credentials of this machine: {error.response['Error']['Code']}"
     except BotoCoreError as error:
@@ -67,13 +74,13 @@ def ask(wanted: Wanted, profile: str | None, timeout: float) -> Aws | Unknown:
 
 
 class _Asking:
-    """One run's calls to EC2, counted."""
+    """One run's calls to EC2."""
 
-    def __init__(self, client: Any, caller: str) -> None:
-        self.client, self.caller, self.calls = client, caller, 1
+    def __init__(self, client: Any, calls: Calls) -> None:
+        self.client, self.calls = client, calls
 
     def everything(self, wanted: Wanted) -> Aws:
-        instances = self.known(lambda: self.instances(wanted))
+        instances = self.calls.known("ec2", lambda: self.instances(wanted))
         found = () if isinstance(instances, Unknown) else instances
         vpcs = sorted({instance.vpc for instance in found})
         here = [{"Name": "vpc-id", "Values": vpcs}]
@@ -81,16 +88,16 @@ class _Asking:
         def of_vpcs(read: Callable[[], T]) -> T | Unknown:
             if isinstance(instances, Unknown):
                 return instances
-            return (
-                self.known(read) if vpcs else Unknown(reason="AWS knows none of the nodes in this account and region")
-            )
+            if not vpcs:
+                return Unknown(reason="AWS knows none of the nodes in this account and region")
+            return self.calls.known("ec2", read)
 
         groups = of_vpcs(
             lambda: tuple(map(records.group, self.pages("describe_security_groups", "SecurityGroups", here)))
         )
         return Aws(
             region=wanted.region,
-            caller=self.caller,
+            caller=self.calls.caller,
             instances=instances,
             subnets=of_vpcs(lambda: tuple(map(records.subnet, self.pages("describe_subnets", "Subnets", here)))),
             groups=groups,
@@ -101,31 +108,20 @@ class _Asking:
             ),
             nat_gateways=of_vpcs(
                 lambda: tuple(
-                    NatGateway(id=nat["NatGatewayId"], state=nat["State"])
-                    for nat in self.pages("describe_nat_gateways", "NatGateways", here, filters="Filter")
+                    map(records.nat_gateway, self.pages("describe_nat_gateways", "NatGateways", here, filters="Filter"))
                 )
             ),
             prefix_lists=of_vpcs(lambda: self.prefix_lists(wanted.region, groups)),
-            calls=self.calls,
+            vpcs=of_vpcs(lambda: tuple(map(self.vpc, vpcs))),
+            tagged=of_vpcs(lambda: self.tagged(wanted.tags, here)) if wanted.tags else None,
+            calls=self.calls.count,
         )
-
-    def known(self, read: Callable[[], T]) -> T | Unknown:
-        """What `read` gives; Unknown naming the missing action where it is denied, else what went wrong."""
-        try:
-            return read()
-        except ClientError as error:
-            code, action = error.response["Error"]["Code"], f"ec2:{error.operation_name}"
-            if code in DENIED:
-                return Unknown(reason=f"{self.caller} may not {action}", remedy=f"allow {action}: {POLICY}")
-            return Unknown(reason=f"AWS answered {action} with {code}")
-        except BotoCoreError as error:
-            return Unknown(reason=f"AWS was not asked: {error}")
 
     def pages(
         self, operation: str, key: str, conditions: Sequence[dict[str, Any]], filters: str = "Filters"
     ) -> Iterable[dict[str, Any]]:
         for page in self.client.get_paginator(operation).paginate(**{filters: list(conditions)}):
-            self.calls += 1
+            self.calls.count += 1
             yield from page[key]
 
     def instances(self, wanted: Wanted) -> tuple[Instance, ...]:
@@ -139,6 +135,14 @@ class _Asking:
             found |= {i.id: i for i in self.with_values("private-ip-address", others, same_vpcs)}
         return tuple(found.values())
 
+    def tagged(self, tags: Mapping[str, Sequence[str]], here: list[dict[str, Any]]) -> tuple[Instance, ...]:
+        conditions = [
+            {"Name": "instance-state-name", "Values": ["running"]},
+            *({"Name": f"tag:{key}", "Values": list(values)} for key, values in tags.items()),
+        ]
+        pages = self.pages("describe_instances", "Reservations", [*here, *conditions])
+        return tuple(records.instance(given) for reservation in pages for given in reservation["Instances"])
+
     def with_values(self, name: str, values: Collection[str], conditions: list[dict[str, Any]]) -> Iterable[Instance]:
         rest = iter(values)
         while chunk := list(itertools.islice(rest, FILTER_VALUES)):
@@ -147,19 +151,30 @@ class _Asking:
             ):
                 yield from map(records.instance, reservation["Instances"])
 
+    def vpc(self, identity: str) -> Vpc:
+        names = ("enableDnsSupport", "enableDnsHostnames")
+        self.calls.count += len(names)
+        answers = [self.client.describe_vpc_attribute(VpcId=identity, Attribute=name) for name in names]
+        support, hostnames = (
+            bool(answer[name[0].upper() + name[1:]]["Value"]) for name, answer in zip(names, answers, strict=True)
+        )
+        return Vpc(id=identity, dns_support=support, dns_hostnames=hostnames)
+
     def prefix_lists(self, region: str, groups: tuple[SecurityGroup, ...] | Unknown) -> tuple[PrefixList, ...]:
         """S3's own, which routes name, and those that security groups name, with their entries."""
-        named = set()
+        wanted = set()
         if not isinstance(groups, Unknown):
-            named = {peer for group in groups for rule in group.rules for peer in rule.peers if peer.startswith("pl-")}
+            wanted = {peer for group in groups for rule in group.rules for peer in rule.peers if peer.startswith("pl-")}
         found = []
         for given in self.pages("describe_managed_prefix_lists", "PrefixLists", []):
             identity, name = given["PrefixListId"], given["PrefixListName"]
-            if identity in named:
-                self.calls += 1
-                pages = self.client.get_paginator("get_managed_prefix_list_entries").paginate(PrefixListId=identity)
-                cidrs = tuple(entry["Cidr"] for page in pages for entry in page["Entries"])
+            is_s3 = name == f"com.amazonaws.{region}.s3"
+            if identity in wanted or is_s3:
+                cidrs = self.calls.known("ec2", lambda identity=identity: self.entries(identity))  # type: ignore[misc]
                 found.append(PrefixList(id=identity, name=name, cidrs=cidrs))
-            elif name == f"com.amazonaws.{region}.s3":
-                found.append(PrefixList(id=identity, name=name, cidrs=None))
         return tuple(found)
+
+    def entries(self, identity: str) -> tuple[str, ...]:
+        self.calls.count += 1
+        pages = self.client.get_paginator("get_managed_prefix_list_entries").paginate(PrefixListId=identity)
+        return tuple(entry["Cidr"] for page in pages for entry in page["Entries"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from ..facts import Unknown
 from ..facts.aws import (
     AclEntry,
     Direction,
@@ -11,12 +13,14 @@ from ..facts.aws import (
     GroupRule,
     Instance,
     Interface,
+    NatGateway,
     NetworkAcl,
     RouteTable,
     SecurityGroup,
     Subnet,
     TableRoute,
 )
+from ..facts.policies import Condition, Decision, MetadataOptions, Policy, Statement
 
 
 def subnet(given: dict[str, Any]) -> Subnet:
@@ -43,6 +47,30 @@ def instance(given: dict[str, Any]) -> Instance:
             )
             for interface in given.get("NetworkInterfaces", [])
         ),
+        profile=given.get("IamInstanceProfile", {}).get("Arn"),
+        launched=given["LaunchTime"].timestamp() if given.get("LaunchTime") else None,
+        zone=given.get("Placement", {}).get("AvailabilityZone"),
+        public=tuple(
+            dict.fromkeys(
+                address["Association"]["PublicIp"]
+                for interface in given.get("NetworkInterfaces", [])
+                for address in interface.get("PrivateIpAddresses", [])
+                if address.get("Association", {}).get("PublicIp")
+            )
+        ),
+        tags={tag["Key"]: tag["Value"] for tag in given.get("Tags", []) if not tag["Key"].startswith("aws:")},
+        metadata=_metadata(given.get("MetadataOptions") or {}),
+    )
+
+
+def _metadata(given: dict[str, Any]) -> MetadataOptions | None:
+    if "HttpEndpoint" not in given or "HttpTokens" not in given:
+        return None
+    return MetadataOptions(
+        endpoint=given["HttpEndpoint"],
+        tokens=given["HttpTokens"],
+        hop_limit=given.get("HttpPutResponseHopLimit"),
+        state=given.get("State", "applied"),
     )
 
 
@@ -143,4 +171,83 @@ def endpoint(given: dict[str, Any]) -> Endpoint:
         kind=given.get("VpcEndpointType", "Gateway"),
         # The API's model says "Available", its answers "available".
         state=str(given.get("State", "")).lower(),
+        policy=policy(given["PolicyDocument"]) if given.get("PolicyDocument") else None,
+        groups=tuple(group["GroupId"] for group in given.get("Groups", [])),
+        private_dns=given.get("PrivateDnsEnabled"),
+    )
+
+
+def nat_gateway(given: dict[str, Any]) -> NatGateway:
+    """One of DescribeNatGateways."""
+    public = (address.get("PublicIp") for address in given.get("NatGatewayAddresses", []))
+    return NatGateway(
+        id=given["NatGatewayId"],
+        state=given["State"],
+        subnet=given.get("SubnetId"),
+        public=tuple(a for a in public if a),
+    )
+
+
+def policy(text: str) -> Policy | Unknown:
+    """The statements of a policy's document; Unknown where it is not read as one."""
+    try:
+        document = json.loads(text)
+        return tuple(_statement(given) for given in _several(document["Statement"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return Unknown(reason=f"a policy could not be read: {type(error).__name__}")
+
+
+def _statement(given: dict[str, Any]) -> Statement:
+    def part(name: str) -> tuple[str, ...] | None:
+        return tuple(map(str, _several(given[name]))) if name in given else None
+
+    if given["Effect"] not in ("Allow", "Deny"):
+        raise ValueError(given["Effect"])
+    return Statement(
+        effect=given["Effect"],
+        sid=str(given.get("Sid", "")),
+        principals=_principals(given["Principal"]) if "Principal" in given else None,
+        not_principals=_principals(given["NotPrincipal"]) if "NotPrincipal" in given else None,
+        actions=part("Action"),
+        not_actions=part("NotAction"),
+        resources=part("Resource"),
+        not_resources=part("NotResource"),
+        conditions=tuple(
+            Condition(operator=operator, key=key.lower(), values=tuple(map(_value, _several(values))))
+            for operator, keys in given.get("Condition", {}).items()
+            for key, values in keys.items()
+        ),
+    )
+
+
+def _principals(given: Any) -> tuple[str, ...]:
+    if isinstance(given, str):
+        return (given,)
+    return tuple(
+        value if kind == "AWS" else f"{kind.lower()}:{value}"
+        for kind, named in given.items()
+        for value in _several(named)
+    )
+
+
+def _several(given: Any) -> list[Any]:
+    return given if isinstance(given, list) else [given]
+
+
+def _value(given: Any) -> str:
+    # JSON's true and 443 stand for AWS's "true" and "443".
+    return str(given).lower() if isinstance(given, bool) else str(given)
+
+
+def decision(given: dict[str, Any]) -> Decision:
+    """One of SimulatePrincipalPolicy for one resource; missing keys stand beside the resource or beside the action."""
+    missing = set(given.get("MissingContextValues", []))
+    for resource in given.get("ResourceSpecificResults", []):
+        missing |= set(resource.get("MissingContextValues", []))
+    return Decision(
+        action=given["EvalActionName"],
+        decision=given["EvalDecision"],
+        missing=tuple(sorted(missing)),
+        organization=given.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations"),
+        boundary=given.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary"),
     )

@@ -18,6 +18,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     carrier: what logs in, and carries the suite's bytes there: paramiko, or this machine's OpenSSH
     password: from a hostspec only, never shown; files: absolute paths; proxy_jump: None for what ssh_config says
     sudo_user: None for root; connect_timeout: seconds, None for the run's own
+    instance: its EC2 instance id, found_by: the ec2:// word that it matches; None where it was given otherwise
     es_port: a port that the node's Elasticsearch listens on, None for the only one of its host
     es_*: where given for this node, beats the run's own options
     keystore_password_file: beats the run's option; static_key_clients: S3 clients that are meant to sign with static
@@ -44,6 +45,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     es_api_key_file: str | None = None
     keystore_password_file: str | None = None
     static_key_clients: tuple[str, ...] = ()
+    instance: str | None = None
+    found_by: str | None = None
 
     def __repr__(self) -> str:
         fields = ((field, getattr(self, field)) for field in self.__struct_fields__ if field != "password")
@@ -53,10 +56,14 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says for all: --connection, --ssh-config, --ssh-identity-file, --sudo, --sudo-user."""
+    """What the command line says for all: --connection, --ssh-config, --ssh-identity-file, --sudo, --sudo-user.
+
+    aws_profile: --aws-profile, for an ec2:// that names none
+    """
 
     carrier: Literal["paramiko", "ssh"] = "paramiko"
     ssh_config: str | None = None
     identity_file: str | None = None
     sudo: bool = False
     sudo_user: str | None = None
+    aws_profile: str | None = None
