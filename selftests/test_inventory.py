@@ -86,7 +86,7 @@ def refusal(hosts: str | None, inventory: Path | None = None, **defaults: object
 )
 def test_a_hostspec_is_read_as_testinfra_reads_it(spec, node):
     assert node_from_hostspec(spec, Defaults()) == node
-    theirs = BaseBackend.parse_hostspec(spec.removeprefix("paramiko://").partition("?")[0])
+    theirs = BaseBackend.parse_hostspec(spec.removeprefix("paramiko://").removeprefix("ssh://").partition("?")[0])
     assert (theirs.name, theirs.user, theirs.password) == (node.host, node.user, node.password)
     assert (theirs.port and int(theirs.port)) == node.port
 
