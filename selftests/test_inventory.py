@@ -42,6 +42,14 @@ web:
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def without_ansible():
+    """What our own reader does; test_ansible.py has Ansible."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("preflight.inventory.ansible.tool", lambda: None)
+        yield
+
+
 @pytest.fixture
 def inventory(tmp_path) -> Path:
     (tmp_path / "ssh").mkdir()
@@ -207,8 +215,8 @@ def test_any_mixture_of_hostspec_parts_is_nodes_or_a_refusal(parts):
     test_any_text_is_nodes_or_a_refusal.hypothesis.inner_test("".join(parts))
 
 
-def test_every_backend_of_testinfra_but_two_is_refused():
-    for scheme in set(BACKENDS) - {"paramiko", "ssh"}:
+def test_every_backend_of_testinfra_but_three_is_refused():
+    for scheme in set(BACKENDS) - {"paramiko", "ssh", "ansible"}:
         assert refusal(f"{scheme}://es-1").startswith(f"{scheme}:// does not yet reach nodes")
 
 
@@ -246,7 +254,14 @@ def test_two_elasticsearch_processes_of_a_host_are_two_nodes(inventory):
 
 
 def test_groups_globs_hosts_and_plain_names_mix(inventory):
-    assert names("masters,es-[12],data,other", inventory) == ["es-m1", "es-1", "es-2", "es-3", "es-4", "other"]
+    assert names("masters,es-[12],data,10.0.0.9", inventory) == [
+        "es-m1",
+        "es-1",
+        "es-2",
+        "es-3",
+        "es-4",
+        "10.0.0.9",
+    ]
     assert names("www-*-01", inventory) == ["www-a-01", "www-b-01"]
     assert names("mast*", inventory) == ["es-m1"]
     assert names("all", inventory) == [
@@ -362,8 +377,12 @@ def test_ssh_arguments_may_name_a_config(inventory, arguments):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("all: {hosts: {h: {ansible_ssh_common_args: -o ProxyJump=b}}}", "of which only -F FILE is read"),
-        ("all: {hosts: {h: {ansible_ssh_extra_args: -F ssh/config -v}}}", "of which only -F FILE is read"),
+        ("all: {hosts: {h: {ansible_ssh_common_args: -o StrictHostKeyChecking=no}}}", "only -F FILE and ProxyJump are"),
+        ("all: {hosts: {h: {ansible_ssh_common_args: -o ProxyJump}}}", "only -F FILE and ProxyJump are"),
+        ("all: {hosts: {h: {ansible_ssh_common_args: -J a b}}}", "only -F FILE and ProxyJump are"),
+        ("all: {hosts: {h: {ansible_ssh_common_args: -J 'a;b'}}}", "is no host name or address"),
+        ('all: {hosts: {h: {ansible_ssh_common_args: "-F \'ssh"}}}', "only -F FILE and ProxyJump are"),
+        ("all: {hosts: {h: {ansible_ssh_extra_args: -F ssh/config -v}}}", "only -F FILE and ProxyJump are"),
         ("all: {hosts: {h: {ansible_connection: docker}}}", "lab.yml:1: ansible_connection of h is docker, not yet"),
         ("all: {hosts: {h: {preflight_carrier: telnet}}}", "preflight_carrier of h is telnet: write paramiko or ssh"),
         ("all: {hosts: {h: {ansible_port: ssh}}}", "is 'ssh', not a port"),
@@ -413,9 +432,41 @@ def test_groups_and_globs_that_match_nothing_are_refused(inventory):
     assert "(groups: all, data, elasticsearch, empty, masters, web)" in refusal("", inventory)
 
 
+def test_a_name_that_the_inventory_lacks_is_no_host(inventory):
+    """A mistyped group would else be a node that cannot be reached."""
+    assert "mastres in --hosts is neither a host nor a group of the inventory: did you mean masters?" in refusal(
+        "mastres", inventory
+    )
+    assert "es-5 in --hosts is neither a host nor a group" in refusal("es-[1:9]", inventory)
+    assert "groups: all, data, elasticsearch, empty, masters, web; a host outside of it is paramiko://x" in refusal(
+        "x", inventory
+    )
+    for host in ("paramiko://mastres", "me@mastres", "mastres:22", "10.0.0.1", "[::1]"):
+        assert len(names(host, inventory)) == 1
+    assert names("mastres") == ["mastres"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["-J boss@bastion:2222", "-o ProxyJump=boss@bastion:2222", "-oProxyJump=boss@bastion:2222", "-o 'ProxyJump x'"],
+)
+def test_ssh_arguments_may_name_jump_hosts(inventory, arguments):
+    tuned = f"-C -o ControlMaster=auto -o ControlPersist=60s {arguments}"
+    inventory.write_text(f'all: {{hosts: {{h: {{ansible_ssh_common_args: "{tuned}"}}}}}}')
+    assert expand("h", inventory, Defaults())[0].proxy_jump == ("x" if "x'" in arguments else "boss@bastion:2222")
+
+
+def test_a_config_of_ours_beats_ansibles_arguments(inventory):
+    """Ansible needs them, and what the refusal advises must be possible beside them."""
+    inventory.write_text(
+        "all: {hosts: {h: {ansible_ssh_common_args: -o StrictHostKeyChecking=no, preflight_ssh_config: ssh/config}}}"
+    )
+    assert expand("h", inventory, Defaults())[0].ssh_config == str(inventory.parent / "ssh/config")
+
+
 def test_files_that_are_not_there_are_named(inventory, tmp_path):
     assert f"cannot read --inventory={tmp_path}/none: No such file" in refusal("h", tmp_path / "none")
-    assert "is a directory: name one YAML file" in refusal("h", tmp_path)
+    assert "is a directory, which only ansible-inventory reads: install Ansible" in refusal("h", tmp_path)
     assert "--ssh-config=/none: there is no such file" in refusal("h", ssh_config="/none")
     assert "--ssh-identity-file=/none: there is no such file" in refusal("h", identity_file="/none")
     (tmp_path / "latin").write_bytes(b"all: \xff")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+import shlex
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .hostspec import Given, boolean, is_host, parse, readable_file
+from .hostspec import Given, boolean, is_host, parse, readable_file, split_address
 from .node import Defaults, InventoryError, Node
 
 CLIENT_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -14,13 +16,43 @@ CLIENT_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Variable(NamedTuple):
-    """A variable's value and the line that set it ("FILE:LINE")."""
+    """A variable's value, the line that set it ("FILE:LINE"), and what a relative path in it is relative to."""
 
     value: object
     where: str
+    base: Path
 
 
 Variables = dict[str, Variable]
+
+
+class Inventory(NamedTuple):
+    """hosts: name to merged variables; groups: name to the hosts in it and below, both in the file's order."""
+
+    hosts: dict[str, Variables]
+    groups: dict[str, tuple[str, ...]]
+
+
+OURS = (
+    "preflight_carrier",
+    "preflight_ssh_config",
+    "preflight_es_user",
+    "preflight_es_password_file",
+    "preflight_es_api_key_file",
+    "preflight_es_ca",
+    "preflight_es_url",
+    "preflight_keystore_password_file",
+    "preflight_es_port",
+    "preflight_static_key_clients",
+)
+"""The variables that are this suite's own; a misspelt one is refused, all others belong to somebody else."""
+
+
+def refuse_misspelt(name: str, where: str) -> None:
+    """Raises InventoryError for a variable that is nearly one of ours."""
+    if name.startswith("preflight_") and name not in OURS:
+        near = difflib.get_close_matches(name, OURS, n=1, cutoff=0.0)[0]
+        raise InventoryError(f"{where}: there is no variable {name!r}: did you mean {near}?")
 
 
 class Reader:
@@ -78,8 +110,11 @@ class Reader:
         text = self.text(*names)
         if text is None:
             return None
-        where = self.where(*names)
-        return readable_file(text, where, Path(where.rpartition(": ")[0].rpartition(":")[0]).absolute().parent)
+        return readable_file(text, self.where(*names), self.base(*names))
+
+    def base(self, *names: str) -> Path:
+        """What a relative path in the last of those variables is relative to."""
+        return self.variables[next(name for name in names if name in self.variables)].base
 
 
 CONNECTIONS: dict[str | None, Literal["paramiko", "ssh"] | None] = {
@@ -130,6 +165,7 @@ def node_of(name: str, given: Given, variables: Variables, defaults: Defaults) -
         )
     if sudo and (method := read.text("ansible_become_method")) not in (None, "sudo", "ansible.builtin.sudo"):
         raise InventoryError(f"{read.where('ansible_become_method')} is {method}: only sudo is known")
+    arguments = _ssh_arguments(read)
     return Node(
         name=name,
         host=host,
@@ -138,7 +174,8 @@ def node_of(name: str, given: Given, variables: Variables, defaults: Defaults) -
         user=user or read.text(*_USER),
         password=given.password,
         identity_file=given.identity_file or read.file(*_KEY) or defaults.identity_file,
-        ssh_config=given.ssh_config or _ssh_config(read) or defaults.ssh_config,
+        ssh_config=given.ssh_config or arguments.config or defaults.ssh_config,
+        proxy_jump=arguments.proxy_jump,
         sudo=sudo,
         sudo_user=(sudo_user or read.text("ansible_become_user") or defaults.sudo_user) if sudo else None,
         connect_timeout=given.connect_timeout,
@@ -164,23 +201,72 @@ def _url(read: Reader) -> str | None:
     return url
 
 
-def _ssh_config(read: Reader) -> str | None:
-    """preflight_ssh_config, or the -F of Ansible's ssh arguments; any other argument is refused, never dropped."""
+TUNING = frozenset(
+    {
+        "compression",
+        "controlmaster",
+        "controlpath",
+        "controlpersist",
+        "loglevel",
+        "serveralivecountmax",
+        "serveraliveinterval",
+    }
+)
+"""ssh options, in lower case, that change nothing of which host is reached and who logs in."""
+
+
+class _Arguments(NamedTuple):
+    config: str | None = None
+    proxy_jump: str | None = None
+
+
+def _ssh_arguments(read: Reader) -> _Arguments:
+    """preflight_ssh_config in place of all of Ansible's ssh arguments; without it their -F and ProxyJump.
+
+    What tunes a connection is stepped over, any other argument is refused, never dropped.
+    """
     own = read.file("preflight_ssh_config")
+    if own:
+        return _Arguments(config=own)
+    found = _Arguments()
     for name in ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args"):
-        arguments = read.text(name)
-        if not arguments or not arguments.strip():
+        text = read.text(name)
+        if text and text.strip():
+            given = _split(text, read.where(name), read.base(name))
+            found = _Arguments(found.config or given.config, found.proxy_jump or given.proxy_jump)
+    return found
+
+
+def _split(text: str, where: str, base: Path) -> _Arguments:
+    refusal = InventoryError(
+        f"{where} is {text!r}, of which only -F FILE and ProxyJump are read: put all of it into an ssh_config and name "
+        "that with preflight_ssh_config, which beats it"
+    )
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise refusal from error
+    config = jump = None
+    while words:
+        word = words.pop(0)
+        if word == "-C":
             continue
-        match = re.fullmatch(r"""\s*-F\s*(["']?)([^"']+?)\1\s*""", arguments)
-        if not match or match[2].startswith("-") or (re.search(r"\s", match[2]) and not match[1]):
-            raise InventoryError(
-                f"{read.where(name)} is {arguments!r}, of which only -F FILE is read: put the rest into an ssh_config "
-                "and name it with preflight_ssh_config"
-            )
-        where = read.where(name)
-        base = Path(where.rpartition(": ")[0].rpartition(":")[0]).absolute().parent
-        own = own or readable_file(match[2], where, base)
-    return own
+        flag, value = word[:2], word[2:] or (words.pop(0) if words else "")
+        if flag not in ("-F", "-J", "-o") or not value or value.startswith("-"):
+            raise refusal
+        if flag == "-F":
+            config = config or readable_file(value, where, base)
+            continue
+        written = f"ProxyJump={value}" if flag == "-J" else value
+        option, _, value = re.sub(r"\s*=\s*|\s+", "=", written, count=1).partition("=")
+        if option.lower() == "proxyjump" and value:
+            jump = jump or value
+        elif option.lower() not in TUNING:
+            raise refusal
+    if jump and jump.lower() != "none":
+        for hop in jump.split(","):
+            split_address(hop.removeprefix("ssh://"))
+    return _Arguments(config, jump)
 
 
 def node_from_hostspec(spec: str, defaults: Defaults) -> Node:
