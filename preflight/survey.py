@@ -20,6 +20,7 @@ import msgspec
 from . import __version__, targets, verifying
 from .addresses import host_of
 from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, authority
+from .connection.ssm import DELIVERY
 from .evidence import Evidence
 from .facts import FORMAT, Aws, BucketPath, Cluster, Imds, Options, Survey, Unknown, View
 from .inventory import Node
@@ -83,6 +84,9 @@ class _Gathering:
         self.asked = [Asked(node, settings, wanted) for node in nodes]
         patience = [node.connect_timeout or settings.connect_timeout for node in nodes]
         self.limit = 2 * max(patience, default=0) + settings.command_timeout
+        if any(node.carrier == "ssm" for node in nodes):
+            self.limit += DELIVERY
+        settings.connections.expect(nodes)
         self.patience = verifying.Patience(each=settings.verify_timeout, budget=settings.verify_budget)
 
     def run(self) -> list[Cluster]:
@@ -97,6 +101,8 @@ class _Gathering:
                 asked.take_over()
                 asked.give_up(None if self.cancelled.is_set() else self.limit)
         clusters = self._second(list(clusters))
+        if requests := self.settings.connections.requests():
+            self.progress("AWS Systems Manager: " + ", ".join(f"{n} {name}" for name, n in sorted(requests.items())))
         self.over = True
         for asked in self.asked:
             asked.close()
@@ -222,7 +228,9 @@ class _Gathering:
         if cluster is not None:
             return cluster, targets.members(cluster, own.node_id if own else None)
         others = (other for other in self.asked if other is not asked and other.reached)
-        return None, targets.assumed((o.node.name, o.node.host, o.sections["process"]) for o in others)
+        return None, targets.assumed(
+            (o.node.name, address, o.sections["process"]) for o in others if (address := o.address)
+        )
 
     def _ask_aws(self, clusters: list[Cluster]) -> None:
         """AWS's control plane, in the region that the nodes' metadata services name most often."""

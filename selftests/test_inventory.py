@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from testinfra.backend import BACKENDS
 from testinfra.backend.base import BaseBackend
 
+from preflight.connection import ssm_spec
 from preflight.inventory import Defaults, InventoryError, Node, expand, node_from_hostspec, split_address
 from preflight.inventory.yaml_file import expand_range, read_inventory
 
@@ -116,7 +117,10 @@ def test_ranges_need_no_inventory():
         ("ssh://u:p@es-1", "es-1 has a password, and ssh:// never types one"),
         ("local://", "local:// does not yet reach nodes: write paramiko://HOST"),
         ("docker://es", "docker:// does not yet reach nodes: write paramiko://HOST"),
-        ("ssm://i-1", "ssm:// does not yet reach nodes"),
+        ("ssm://i-1", "ssm://i-1 is no instance id: write ssm://i-0123456789abcdef0?region=REGION"),
+        ("ssm://admin@i-0123456789abcdef0", "ssm://i-0123456789abcdef0 takes no user, password or port"),
+        ("ssm://i-0123456789abcdef0?timeout=3", "?timeout= of i-0123456789abcdef0 means nothing here"),
+        ("ssm://i-0123456789abcdef0?region=eu$(id)", "?region=eu$(id) of i-0123456789abcdef0 is no region's name"),
         ("http://es-1:9200", "names no connection there is: write paramiko://HOST"),
         ("paramiko://es-1?region=eu", "?region= of es-1 means nothing here: did you mean"),
         ("paramiko://es-1?sudo_usr=x", "did you mean ?sudo_user=?"),
@@ -533,3 +537,31 @@ def test_ranges_are_ansibles(pattern, count, last):
 def test_addresses_of_jump_hosts_are_read_the_same_way():
     assert split_address("a@[::1]:22") == ("::1", 22, "a")
     assert split_address("bastion") == ("bastion", None, None)
+
+
+def test_a_node_over_ssm_is_its_instance_with_region_and_profile():
+    (node,) = expand("ssm://i-0123456789abcdef0?region=eu-west-1&profile=ops", None, Defaults(sudo=True))
+    assert node == Node(name="i-0123456789abcdef0", host="i-0123456789abcdef0", carrier="ssm", region="eu-west-1",
+                        profile="ops")  # fmt: skip
+
+
+def test_over_ssm_commands_are_roots_already_so_sudo_is_for_another_user_alone():
+    (node,) = expand("ssm://i-0123456789abcdef0", None, Defaults(sudo=True, sudo_user="elasticsearch"))
+    assert (node.sudo, node.sudo_user) == (True, "elasticsearch")
+
+
+def test_what_writes_a_hostspec_of_an_instance_is_read_back(tmp_path):
+    text = ssm_spec.spec("mi-0123456789abcdef0", "eu-west-1", "ops")
+    (node,) = expand(text, None, Defaults())
+    assert (node.host, node.region, node.profile) == ("mi-0123456789abcdef0", "eu-west-1", "ops")
+
+
+def test_an_inventorys_ssm_connection_names_the_instance(tmp_path):
+    path = tmp_path / "lab.yml"
+    path.write_text(
+        "all: {hosts: {es-1: {ansible_connection: amazon.aws.aws_ssm, ansible_aws_ssm_region: eu-west-1,"
+        " ansible_aws_ssm_instance_id: i-0123456789abcdef0, preflight_es_user: preflight}}}"
+    )
+    (node,) = expand("all", path, Defaults())
+    assert node == Node(name="es-1", host="i-0123456789abcdef0", carrier="ssm", region="eu-west-1",
+                        es_user="preflight")  # fmt: skip

@@ -147,6 +147,8 @@ def _refuse(lab: Lab, wanted: Sequence[tuple[str, str]]) -> None:
             elasticsearch.require(lab)
         if fault.needs_peers and len(lab.nodes) < 2:
             raise LabError(f"{name} needs a peer: this lab has one node, `up --nodes 3` has three")
+        if fault.subnets > lab.subnets:
+            raise LabError(f"{name} needs a subnet for each node: `python -m lab down`, then `up --subnets 3`")
 
 
 def _break(lab: Lab, name: str, node: str) -> None:

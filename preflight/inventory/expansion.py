@@ -187,7 +187,8 @@ def _distinct(nodes: Iterable[Node]) -> list[Node]:
     for node in nodes:
         if node.instance in instances:
             continue
-        target = (node.host, node.port, node.user, node.ssh_config, node.proxy_jump, node.es_port)
+        way = (node.carrier, node.region, node.profile, node.ssh_config, node.proxy_jump)
+        target = (node.host, node.port, node.user, *way, node.es_port)
         first = targets.setdefault(target, node)
         if node.instance and first.instance and node.instance != first.instance:
             raise InventoryError(

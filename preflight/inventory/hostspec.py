@@ -6,15 +6,17 @@ import difflib
 import ipaddress
 import re
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 from testinfra.backend import BACKENDS, parse_hostspec
 
+from ..connection import ssm_spec
 from .node import InventoryError
 
+WAYS = "write paramiko://HOST, ssh://HOST, or just HOST"
 QUERY_KEYS = ("sudo", "sudo_user", "ssh_config", "ssh_identity_file", "timeout")
 HOST_NAME = re.compile(r"[\w.%-]+")
 """Letters and digits of any script, and nothing that a shell reads: host names stand in printed commands."""
@@ -24,7 +26,9 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     """What one word of --hosts says; None where it says nothing."""
 
     host: str
-    carrier: Literal["paramiko", "ssh"] | None = None
+    carrier: Literal["paramiko", "ssh", "ssm"] | None = None
+    region: str | None = None
+    profile: str | None = None
     port: int | None = None
     user: str | None = None
     password: str | None = None
@@ -77,14 +81,10 @@ def _shown(spec: str) -> str:
 def parse(spec: str) -> Given:
     """One hostspec, read with testinfra's own reader; what that one drops silently is refused here."""
     scheme, separator, _ = spec.partition("://")
-    if separator and scheme not in ("paramiko", "ssh"):
-        if scheme in BACKENDS or scheme in ("ec2", "ssm"):
-            raise InventoryError(
-                f"{scheme}:// does not yet reach nodes: write paramiko://HOST, ssh://HOST, or just HOST"
-            )
-        raise InventoryError(
-            f"{_shown(spec)} names no connection there is: write paramiko://HOST, ssh://HOST, or just HOST"
-        )
+    if separator and scheme not in ("paramiko", "ssh", "ssm"):
+        if scheme in BACKENDS or scheme == "ec2":
+            raise InventoryError(f"{scheme}:// does not yet reach nodes: {WAYS}")
+        raise InventoryError(f"{_shown(spec)} names no connection there is: {WAYS}")
     try:
         address = parse_hostspec(spec)[0] if separator else spec
         parts = urllib.parse.urlsplit(spec if separator else "")
@@ -98,28 +98,37 @@ def parse(spec: str) -> Given:
     login, at, place = address.rpartition("@")
     user, _, password = login.partition(":")
     host, port, name = split_address(f"{user}{at}{place}")
+    if scheme == "ssm":
+        if login or port is not None:
+            raise InventoryError(f"ssm://{host} takes no user, password or port: write ssm://INSTANCE-ID?region=REGION")
+        return msgspec.structs.replace(_query(query, host, ssm_spec.QUERY_KEYS), carrier="ssm")
     given = msgspec.structs.replace(
         _query(query, host), port=port, user=name, password=urllib.parse.unquote(password) or None
     )
     return msgspec.structs.replace(given, carrier="ssh" if scheme == "ssh" else "paramiko") if separator else given
 
 
-def _query(query: Iterable[tuple[str, str]], host: str) -> Given:
+def _query(query: Iterable[tuple[str, str]], host: str, keys: Sequence[str] = QUERY_KEYS) -> Given:
     values: dict[str, str] = {}
     for key, value in query:
-        if key not in QUERY_KEYS:
-            near = difflib.get_close_matches(key, QUERY_KEYS, n=1, cutoff=0.0)[0]
+        if key not in keys:
+            near = difflib.get_close_matches(key, keys, n=1, cutoff=0.0)[0]
             raise InventoryError(f"?{key}= of {host} means nothing here: did you mean ?{near}=?")
         if key in values:
             raise InventoryError(f"?{key}= of {host} is given twice")
         if not value:
             raise InventoryError(f"?{key}= of {host} has no value")
         values[key] = value
+    for key in ("region", "profile"):
+        if not ssm_spec.NAME.fullmatch(values.get(key, "-")):
+            raise InventoryError(f"?{key}={values[key]} of {host} is no {key}'s name")
     sudo = boolean(values["sudo"], f"?sudo= of {host}") if "sudo" in values else None
     if "sudo_user" in values and sudo is False:
         raise InventoryError(f"?sudo_user={values['sudo_user']} of {host} contradicts sudo=false")
     return Given(
         host=host,
+        region=values.get("region"),
+        profile=values.get("profile"),
         sudo=sudo,
         sudo_user=values.get("sudo_user"),
         ssh_config=readable_file(values.get("ssh_config"), f"?ssh_config of {host}"),

@@ -15,7 +15,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     """One host to survey, with all that is needed to log in to it and to ask its Elasticsearch.
 
     name: unique label in reports; host: as ssh would be told it; port, user: None for what ssh_config says
-    carrier: what logs in, and carries the suite's bytes there: paramiko, or this machine's OpenSSH
+    carrier: what carries the suite's bytes there: paramiko, this machine's OpenSSH, or AWS Systems Manager; over "ssm"
+    host is the instance id, nobody logs in and sudo is only for another user than root; region, profile: of that
+    carrier, None for what AWS's own configuration says
     password: from a hostspec only, never shown; files: absolute paths; proxy_jump: None for what ssh_config says
     sudo_user: None for root; connect_timeout: seconds, None for the run's own
     instance: its EC2 instance id, found_by: the ec2:// word that it matches; None where it was given otherwise
@@ -27,7 +29,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     host: str
-    carrier: Literal["paramiko", "ssh"] = "paramiko"
+    carrier: Literal["paramiko", "ssh", "ssm"] = "paramiko"
+    region: str | None = None
+    profile: str | None = None
     port: int | None = None
     user: str | None = None
     password: str | None = None

@@ -6,8 +6,9 @@ import difflib
 import re
 import shlex
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from ..connection import ssm_spec
 from .hostspec import Given, boolean, is_host, parse, readable_file, split_address
 from .node import Defaults, InventoryError, Node
 
@@ -129,6 +130,7 @@ CONNECTIONS: dict[str | None, Literal["paramiko", "ssh"] | None] = {
 """What carries the suite's bytes where an inventory says what carries Ansible's; None: nothing is said."""
 
 CARRIERS: dict[str | None, Literal["paramiko", "ssh"]] = {"paramiko": "paramiko", "ssh": "ssh"}
+SSM_CONNECTIONS = ("aws_ssm", "amazon.aws.aws_ssm", "community.aws.aws_ssm")
 _USER = ("ansible_user", "ansible_ssh_user")
 _PORT = ("ansible_port", "ansible_ssh_port")
 _HOST = ("ansible_host", "ansible_ssh_host")
@@ -139,6 +141,8 @@ def node_of(name: str, given: Given, variables: Variables, defaults: Defaults) -
     """What the hostspec says beats the host's variables, and those beat the command line's defaults."""
     read = Reader(name, variables)
     connection = read.text("ansible_connection")
+    if given.carrier == "ssm" or connection in SSM_CONNECTIONS:
+        return _over_ssm(name, given, read, defaults)
     if connection not in CONNECTIONS:
         raise InventoryError(
             f"{read.where('ansible_connection')} is {connection}, not yet a way to reach a node: write ssh"
@@ -155,16 +159,7 @@ def node_of(name: str, given: Given, variables: Variables, defaults: Defaults) -
             raise InventoryError(f"host {host!r} of the inventory is no name to log in to: give it an ansible_host")
         raise InventoryError(f"{read.where(*_HOST)} is {host!r}, no host name or address")
     port = read.port(*_PORT) if port is None else port
-    sudo, sudo_user = given.sudo, given.sudo_user
-    if sudo is None and (text := read.text("ansible_become")) is not None:
-        sudo = boolean(text, read.where("ansible_become"))
-    sudo = defaults.sudo if sudo is None else sudo
-    if sudo_user and not sudo:
-        raise InventoryError(
-            f"sudo_user={sudo_user} of {name} does nothing without sudo=true: add &sudo=true or --sudo"
-        )
-    if sudo and (method := read.text("ansible_become_method")) not in (None, "sudo", "ansible.builtin.sudo"):
-        raise InventoryError(f"{read.where('ansible_become_method')} is {method}: only sudo is known")
+    sudo, sudo_user = _sudo(name, given, read, defaults)
     arguments = _ssh_arguments(read)
     return Node(
         name=name,
@@ -177,17 +172,56 @@ def node_of(name: str, given: Given, variables: Variables, defaults: Defaults) -
         ssh_config=given.ssh_config or arguments.config or defaults.ssh_config,
         proxy_jump=arguments.proxy_jump,
         sudo=sudo,
-        sudo_user=(sudo_user or read.text("ansible_become_user") or defaults.sudo_user) if sudo else None,
+        sudo_user=sudo_user,
         connect_timeout=given.connect_timeout,
-        es_port=read.port("preflight_es_port"),
-        es_url=_url(read),
-        es_ca=read.file("preflight_es_ca"),
-        es_user=read.text("preflight_es_user"),
-        es_password_file=read.file("preflight_es_password_file"),
-        es_api_key_file=read.file("preflight_es_api_key_file"),
-        keystore_password_file=read.file("preflight_keystore_password_file"),
-        static_key_clients=read.words("preflight_static_key_clients"),
+        **_elasticsearch(read),
     )
+
+
+def _over_ssm(name: str, given: Given, read: Reader, defaults: Defaults) -> Node:
+    """A node that AWS Systems Manager runs commands on: as root, so that sudo is for another user alone."""
+    instance = read.text("ansible_aws_ssm_instance_id", *_HOST) or given.host
+    if not ssm_spec.INSTANCE.fullmatch(instance):
+        raise InventoryError(f"ssm://{instance} is no instance id: write ssm://i-0123456789abcdef0?region=REGION")
+    _, sudo_user = _sudo(name, given, read, defaults)
+    return Node(
+        name=name,
+        host=instance,
+        carrier="ssm",
+        region=given.region or read.text("ansible_aws_ssm_region"),
+        profile=given.profile or read.text("ansible_aws_ssm_profile"),
+        sudo=sudo_user not in (None, "root"),
+        sudo_user=None if sudo_user == "root" else sudo_user,
+        **_elasticsearch(read),
+    )
+
+
+def _sudo(name: str, given: Given, read: Reader, defaults: Defaults) -> tuple[bool, str | None]:
+    sudo, sudo_user = given.sudo, given.sudo_user
+    if sudo is None and (text := read.text("ansible_become")) is not None:
+        sudo = boolean(text, read.where("ansible_become"))
+    sudo = defaults.sudo if sudo is None else sudo
+    if sudo_user and not sudo:
+        raise InventoryError(
+            f"sudo_user={sudo_user} of {name} does nothing without sudo=true: add &sudo=true or --sudo"
+        )
+    if sudo and (method := read.text("ansible_become_method")) not in (None, "sudo", "ansible.builtin.sudo"):
+        raise InventoryError(f"{read.where('ansible_become_method')} is {method}: only sudo is known")
+    return sudo, (sudo_user or read.text("ansible_become_user") or defaults.sudo_user) if sudo else None
+
+
+def _elasticsearch(read: Reader) -> dict[str, Any]:
+    """What a node's variables say of its Elasticsearch, however the node is reached."""
+    return {
+        "es_port": read.port("preflight_es_port"),
+        "es_url": _url(read),
+        "es_ca": read.file("preflight_es_ca"),
+        "es_user": read.text("preflight_es_user"),
+        "es_password_file": read.file("preflight_es_password_file"),
+        "es_api_key_file": read.file("preflight_es_api_key_file"),
+        "keystore_password_file": read.file("preflight_keystore_password_file"),
+        "static_key_clients": read.words("preflight_static_key_clients"),
+    }
 
 
 def _url(read: Reader) -> str | None:

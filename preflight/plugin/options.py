@@ -207,9 +207,9 @@ def _refuse_unsupported(config: pytest.Config) -> None:
 
 
 GATHERING = (
-    "hosts", "connection", "inventory", "ansible_inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo",
-    "sudo_user", "insecure_host_keys", "read_only", "try_role", "es_url", "es_ca", "keystore_password_file", "aws",
-    "aws_profile",
+    "hosts", "connection", "inventory", "ansible_inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args",
+    "sudo", "sudo_user", "insecure_host_keys", "read_only", "try_role", "es_url", "es_ca", "keystore_password_file",
+    "aws", "aws_profile",
 )  # fmt: skip
 """Options that say how to ask nodes; --facts asks none."""
 
