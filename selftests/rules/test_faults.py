@@ -40,6 +40,10 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "route-drift-upstream": ("route-upstream", {"PATH-1": "fail", "REPO-1": "fail"}),
     "dns-wrong": ("dns-wrong", {"PATH-1": "fail", "REPO-1": "fail"}),
     "clock-skew": ("clock-skew", {"PATH-2": "fail"}),
+    "repository-plugin-missing": (
+        "repository-plugin-missing",
+        {"CLUSTER-3": "warning", "REGION-2": "warning", "REPO-1": "fail"},
+    ),
     "region-differs": ("region-wrong", {"REGION-1": "fail", "REPO-1": "fail"}),
     "removed-region-setting": ("would-not-start", {"REGION-3": "fail", "RESTART-1": "fail"}),
     "bucket-policy-denies-one-node": ("policy-denies-node", {"ROLE-3": "fail", "REPO-1": "fail"}),
