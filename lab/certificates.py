@@ -18,7 +18,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from .names import CERTIFICATES
 
-LIFETIME = datetime.timedelta(days=30)
+LIFETIME = datetime.timedelta(days=90)
+"""Longer than a healthy certificate has to be valid for the suite to say nothing."""
 
 
 class Authority:

@@ -13,7 +13,7 @@ from ..facts import CouldNotCheck, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, routes
 from ..rules import node as rules
-from . import aws, bucket, keys, outside, ports, role
+from . import aws, bucket, keys, outside, ports, role, tls
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -187,6 +187,7 @@ NODES_FIRST = (
 """Nothing else about such a node can be known before these are mended. Ports come next (ports.blocked)."""
 
 ROWS = (
+    Row(id="certificate-expired", ask=tls.expired),
     Row(id="dns-wrong", ask=bucket.wrong_name),
     Row(id="route-own", ask=_own_route),
     Row(id="route-table", ask=aws.subnet_route),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from .. import remedy
@@ -121,19 +119,13 @@ def _grouped(scene: Scene, cuts: list[Cut], port: ports.Port) -> list[tuple[list
         group = [cut for cut in left if cut.dial.target == target]
         name = members.title(scene.survey, group[0].dial.member)
         sources = [cut.source for cut in group]
-        how = members.listed(sorted({_how(cut.dial.outcome) for cut in group}))
+        how = members.listed(sorted({ports.HOW[cut.dial.outcome] for cut in group}))
         if len(group) > 1 and len(group) == _diallers(scene, target, port):
             groups.append((group, f"no node opens {port} {target} of {name}: {how}", (name,)))
         else:
             title = f"{members.listed(sources)} cannot open {port} {target} of {name}: {how}"
             groups.append((group, title, (*sources, name)))
     return groups
-
-
-def _how(outcome: Literal["open", "refused", "timeout", "no-route", "dns"]) -> str:
-    return {"refused": "refused", "timeout": "timeout", "no-route": "no route", "dns": "name not resolved"}.get(
-        outcome, outcome
-    )
 
 
 def _dialled(scene: Scene, source: str, port: ports.Port) -> int:

@@ -78,7 +78,8 @@ def between(survey: Survey, node: NodeFacts, dial: Dial) -> Closed | None:
 
 
 def _failing(survey: Survey, node: NodeFacts) -> tuple[Dial, ...]:
-    if not known(node.dials):
+    own = None if isinstance(node.view, Unknown) else node.view.node_id
+    if all(dial.member == own for dial in known(node.dials)):
         raise NotApplicable("the cluster has no other member to reach")
     failing = (*ports.failing(survey, node, "transport"), *ports.failing(survey, node, "http"))
     # A refusal came back from the other host: what AWS drops is never answered.
