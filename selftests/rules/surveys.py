@@ -702,6 +702,30 @@ def left_out(survey: Survey, name: str) -> Survey:
     return survey
 
 
+def one_peer_blocked(survey: Survey, name: str) -> Survey:
+    """Between the node and one peer nothing new comes through, either way, on either port."""
+    for source, target in ((name, _peer(survey, name)), (_peer(survey, name), name)):
+        for port in ("transport", "http"):
+            survey = port_fails(survey, source, target, "timeout", port)
+    return survey
+
+
+def port_closed_http_only(survey: Survey, name: str) -> Survey:
+    """The node's HTTP drops everybody else's packets."""
+    for node in survey.nodes:
+        if node.name != name:
+            survey = port_fails(survey, node.name, name, "timeout", "http")
+    return survey
+
+
+def port_dropped_one_way(survey: Survey, name: str) -> Survey:
+    """The node opens nobody's transport, and everybody its own."""
+    for node in survey.nodes:
+        if node.name != name:
+            survey = port_fails(survey, name, node.name, "timeout")
+    return survey
+
+
 def _peer(survey: Survey, name: str) -> str:
     return next(n.name for n in survey.nodes if n.name != name)
 
@@ -994,6 +1018,10 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "container-credentials": container_credentials,
     "port-refused": port_refused,
     "port-dropped": port_dropped,
+    "one-peer-blocked": one_peer_blocked,
+    "port-closed-http-only": port_closed_http_only,
+    "port-dropped-one-way": port_dropped_one_way,
+    "certificate-expired": certificate_expired,
     "sg-missing-peer": left_out,
     "route-drift": route_own,
     "route-drift-upstream": route_upstream,
