@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import ec2, names
+from . import ec2, names, simulation
 from .aws_front import GLOBAL_REGION, Front
 from .aws_peers import treatment
 from .aws_server import Server
@@ -160,6 +160,7 @@ def _moto() -> Any:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     verify_every_signed_header()
+    simulation.install()
     return DomainDispatcherApplication(create_backend_app)
 
 

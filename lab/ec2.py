@@ -23,6 +23,11 @@ PROFILE = "lab"
 """The operator's profile in the lab's AWS configuration file: --aws-profile=lab."""
 
 
+def tags(name: str) -> list[dict[str, str]]:
+    """What an instance of the cluster carries."""
+    return [{"Key": "Name", "Value": name}, {"Key": "Cluster", "Value": names.CLUSTER}]
+
+
 def draw(ec2: Any, instances: Mapping[str, str]) -> None:
     """Create the picture, an instance for each node. instances: {node name: instance id}"""
     vpc = ec2.create_vpc(CidrBlock=names.SUBNET)["Vpc"]["VpcId"]
@@ -56,6 +61,7 @@ def draw(ec2: Any, instances: Mapping[str, str]) -> None:
                 SecurityGroupIds=[group],
                 IamInstanceProfile={"Name": names.ROLE},
                 MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
+                TagSpecifications=[{"ResourceType": "instance", "Tags": tags(name)}],
             )
 
 

@@ -19,6 +19,16 @@ from .facts.node import Config
 GLOBAL = "s3.amazonaws.com"
 """S3's endpoint without a region in its name."""
 
+BUCKET_ACTIONS = ("s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions")
+OBJECT_ACTIONS = (
+    "s3:GetObject",
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+)
+"""What a repository needs on its bucket and on the objects in it (Elastic's documentation of the S3 repository)."""
+
 RegionSource = Literal["repository", "client", "endpoint", "-Daws.region", "AWS_REGION", "IMDS"]
 
 
@@ -141,3 +151,15 @@ def _goes_global(node: NodeFacts, member: Member | None) -> bool:
 def s3_repositories(repositories: tuple[Repository, ...] | Unknown) -> tuple[Repository, ...]:
     """Those of type s3; none where the list is unknown."""
     return () if isinstance(repositories, Unknown) else tuple(r for r in repositories if r.type == "s3" and r.bucket)
+
+
+def leaves_aws(repository: Repository, members: tuple[Member, ...]) -> bool:
+    """True where the repository, or its client on every member that sets one, names an endpoint that is not AWS's."""
+    if repository.endpoint:
+        return not is_aws(_host(repository.endpoint))
+    endpoints = [c.endpoint for m in members for c in m.clients if c.name == repository.client]
+    return bool(endpoints) and all(written and not is_aws(_host(written)) for written in endpoints)
+
+
+def _host(written: str) -> str:
+    return urlsplit(written if "://" in written else f"//{written}").hostname or ""

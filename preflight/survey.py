@@ -25,7 +25,7 @@ from .facts import FORMAT, Aws, BucketPath, Cluster, Imds, Options, Survey, Unkn
 from .inventory import Node
 from .probe.program import program
 from .questions import Settings, Wanted
-from .s3 import s3_repositories
+from .s3 import leaves_aws, s3_repositories
 
 if TYPE_CHECKING:
     from .elastic import Api
@@ -239,6 +239,12 @@ class _Gathering:
             region=regions[0][0],
             ids=tuple(imds.instance_id for imds in seen if imds.instance_id),
             addresses=tuple(dict.fromkeys((*members, *(asked.node.host for asked in self.asked)))),
+            places=tuple(
+                aws.Place(bucket=r.bucket or "", base_path=r.base_path)
+                for c in clusters
+                for r in s3_repositories(c.repositories)
+                if not leaves_aws(r, c.members)
+            ),
         )
         self.aws = aws.ask(wanted, self.settings.aws_profile, self.settings.command_timeout)
 

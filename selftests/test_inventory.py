@@ -12,7 +12,7 @@ from testinfra.backend import BACKENDS
 from testinfra.backend.base import BaseBackend
 
 from preflight.inventory import Defaults, InventoryError, Node, expand, node_from_hostspec, split_address
-from preflight.inventory_yaml import expand_range, read_inventory
+from preflight.inventory.yaml_file import expand_range, read_inventory
 
 FILE = """\
 all:

@@ -17,10 +17,10 @@ def test_security_groups_and_network_acls_let_the_node_through(node, survey):
 
 
 @check("AWS-2", severity="high", needs=("aws", "imds", "buckets", "cluster"))
-def test_the_subnets_route_table_leads_to_s3(node, survey):
-    """The route table of this node's subnet leads to S3, as the other nodes' do.
+def test_aws_leads_the_node_to_s3(node, survey):
+    """The subnet's route table leads to S3, as other nodes' do; security groups and network ACLs let the node through.
 
     On EC2 a route table belongs to the subnet and `ip route` on the host shows nothing of it: a node in a subnet
-    whose table lacks S3's endpoint is cut off while its own routes are its peers'.
+    whose table lacks S3's endpoint is cut off while its own routes are its peers'. No host shows either what filters.
     """
     require(s3_route.leads_to_s3(survey, node), fix=lambda: remedy.lead_to_s3(survey, node))

@@ -1,4 +1,4 @@
-"""What AWS's control plane explains: the route table of a node's subnet."""
+"""What AWS's control plane explains of a way to S3: the route table of a node's subnet, and what filters behind it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ from .scene import Scene
 
 
 def subnet_route(scene: Scene, node: NodeFacts) -> Found | None:
-    """A subnet whose table does not lead to S3 as the other nodes' do; a difference alone cuts nobody off."""
+    """A table that does not lead to S3 as the other nodes' do, or a filter; a difference alone cuts nobody off."""
     finding = s3_route.leads_to_s3(scene.survey, node)
     if finding is None:
         return None
     own = s3_route.way(scene.survey, node)
     cut = not finding.warning
+    shut = cut and not own.broken
+    if shut:
+        title = f"{{nodes}}: cut off from S3 by a security group or network ACL of {own.subnet}"
+    elif cut:
+        title = f"{{nodes}}: cut off from S3 by the route table of {own.subnet}"
+    else:
+        title = "{nodes}: another way to S3 than most nodes', or a part of S3 shut out"
+    said = finding.observed if shut or own.words not in finding.observed else f"{node.name} is in {own.subnet}"
+    evidence = (said, f"AWS: {own.words}") if said == finding.observed else (f"{said}: {own.words}",)
     return Found(
-        title=f"{{nodes}}: cut off from S3 by the route table of {own.subnet}"
-        if cut
-        else "{nodes}: another way to S3 than most nodes'",
-        evidence=(f"{node.name} is in {own.subnet}: {own.words}", f"expected: {finding.expected}"),
+        title=title,
+        evidence=(*evidence, f"expected: {finding.expected}"),
         confidence="certain" if own.broken or not cut else "likely",
         explains=(
             ("AWS-2", node.name),
@@ -32,7 +39,7 @@ def subnet_route(scene: Scene, node: NodeFacts) -> Found | None:
 
 
 def cut_off_by_table(scene: Scene, node: NodeFacts) -> bool:
-    """True where the route table of the node's subnet is what cuts it off, so that nothing else upstream need be."""
+    """True where AWS's own table or filter is what cuts the node off, so that nothing else upstream need be."""
     try:
         finding = s3_route.leads_to_s3(scene.survey, node)
     except (CouldNotCheck, NotApplicable):
@@ -41,9 +48,12 @@ def cut_off_by_table(scene: Scene, node: NodeFacts) -> bool:
 
 
 def table_leads(scene: Scene, node: NodeFacts) -> tuple[str, ...]:
-    """A line of evidence that the subnet's table is not to blame; none where AWS was not asked."""
+    """A line of evidence that the subnet's table is not to blame, nor what filters; none where AWS was not asked."""
     try:
         own = s3_route.way(scene.survey, node)
-    except (CouldNotCheck, NotApplicable):
+        s3_route.leads_to_s3(scene.survey, node)
+    except NotApplicable:
         return ()
-    return (f"AWS: {own.words}; left are its security group, the network ACL and the endpoint's policy",)
+    except CouldNotCheck as error:
+        return (f"AWS: not told apart: {error}",) if scene.survey.aws is not None else ()
+    return (f"AWS: {own.words}; its security groups and network ACL let it through: look for a filter of the host's",)

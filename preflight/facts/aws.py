@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from .base import Fact, Unknown
+from .policies import MetadataOptions, Policies, Policy, Vpc
 
 Direction = Literal["ingress", "egress"]
 
@@ -82,28 +85,40 @@ class RouteTable(Fact, frozen=True, kw_only=True):
 
 
 class Endpoint(Fact, frozen=True, kw_only=True):
-    """One VPC endpoint. kind: Gateway | Interface ...; state: in lower case. source: DescribeVpcEndpoints."""
+    """One VPC endpoint. kind: Gateway | Interface ...; state: in lower case. source: DescribeVpcEndpoints.
+
+    policy: None where the answer had none; groups, private_dns: of an interface endpoint
+    """
 
     id: str
     vpc: str
     service: str
     kind: str
     state: str
+    policy: Policy | Unknown | None = None
+    groups: tuple[str, ...] = ()
+    private_dns: bool | None = None
 
 
 class PrefixList(Fact, frozen=True, kw_only=True):
-    """A named list of CIDRs. cidrs: None where they were not read (only lists that rules name are)."""
+    """A named list of CIDRs: S3's own, which routes name, and those that security groups name.
+
+    source: DescribeManagedPrefixLists, GetManagedPrefixListEntries
+    """
 
     id: str
     name: str
-    cidrs: tuple[str, ...] | None
+    cidrs: tuple[str, ...] | Unknown
 
 
 class NatGateway(Fact, frozen=True, kw_only=True):
-    """One NAT gateway. state: pending | failed | available | deleting | deleted. source: DescribeNatGateways."""
+    """One NAT gateway. state: pending | failed | available | deleting | deleted; subnet: that it is in;
+    public: its addresses towards the internet, none of a private one. source: DescribeNatGateways."""
 
     id: str
     state: str
+    subnet: str | None = None
+    public: tuple[str, ...] = ()
 
 
 class Interface(Fact, frozen=True, kw_only=True):
@@ -116,18 +131,31 @@ class Interface(Fact, frozen=True, kw_only=True):
 
 
 class Instance(Fact, frozen=True, kw_only=True):
-    """One instance that is a node or a member. source: DescribeInstances."""
+    """One instance that is a node or a member, or carries their tags. source: DescribeInstances.
+
+    profile: ARN of its instance profile, None for none; launched: seconds since the epoch, of its last start
+    tags: key to value, those of AWS's own making (aws:...) left out; public: its public addresses
+    metadata: None where the answer had none
+    """
 
     id: str
     vpc: str
     state: str
     interfaces: tuple[Interface, ...]
+    profile: str | None = None
+    launched: float | None = None
+    zone: str | None = None
+    public: tuple[str, ...] = ()
+    tags: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
+    metadata: MetadataOptions | None = None
 
 
 class Aws(Fact, frozen=True, kw_only=True):
     """The network as AWS describes it, of the VPCs that the nodes are in.
 
     caller: ARN that asked; calls: requests made, pages included
+    tagged: running instances of the nodes' VPCs that carry the tags by which the nodes discover each other; None where
+    they discover each other otherwise
     """
 
     region: str
@@ -141,3 +169,6 @@ class Aws(Fact, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...] | Unknown
     prefix_lists: tuple[PrefixList, ...] | Unknown
     nat_gateways: tuple[NatGateway, ...] | Unknown
+    vpcs: tuple[Vpc, ...] | Unknown = Unknown(reason="not asked")
+    policies: Policies = msgspec.field(default_factory=Policies)
+    tagged: tuple[Instance, ...] | Unknown | None = None

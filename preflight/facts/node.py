@@ -133,7 +133,7 @@ class Config(Fact, frozen=True, kw_only=True):
     """elasticsearch.yml. source: probe section `config`.
 
     settings: flat names to values for those whose value is no secret and matters here (non-secure s3.client.NAME.*,
-    cloud.aws.*region, discovery.ec2.endpoint, node.name, node.roles, network.*, http.*, transport.*,
+    cloud.aws.*region, discovery.ec2.endpoint and .tag.*, node.name, node.roles, network.*, http.*, transport.*,
     xpack.security.http.ssl.enabled and .certificate_authorities); names: every flat setting name in the file
     """
 

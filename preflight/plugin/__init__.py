@@ -43,11 +43,12 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     return listing.main(config) if config.option.list_checks else None
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+def pytest_report_header(config: pytest.Config) -> list[str] | None:
     run = config.stash[RUN]
     if not run.active:
         return None
-    return f"preflight {__version__}: {', '.join(run.names)}; report in {run.directory.path if run.directory else None}"
+    where = run.directory.path if run.directory else None
+    return [f"preflight {__version__}: {', '.join(run.names)}; report in {where}", *run.header]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -36,7 +36,7 @@ class Tally:
 class Run:
     """One preflight run, in the process that runs pytest and in each of its xdist workers.
 
-    names: of the given nodes; usage: why there are none, None where there are
+    names: of the given nodes; usage: why there are none, None where there are; header: how they were found, a line each
     recorded: the survey that --facts names; survey: what the checks judge, None until gathered
     umask: the one before ours; interrupted: by what, None where nothing did
     troubles: bugs of ours after the tests, a line each
@@ -48,6 +48,7 @@ class Run:
     names: tuple[str, ...] = ()
     nodes: tuple[Node, ...] = ()
     usage: str | None = None
+    header: list[str] = dataclasses.field(default_factory=list)
     recorded: Survey | None = None
     survey: Survey | None = None
     directory: RunDirectory | None = None

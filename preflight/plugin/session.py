@@ -41,6 +41,9 @@ def _give_nodes(run: Run) -> None:
         if not run.names:
             run.usage = f"--facts={choices.facts} records no node"
         return
+    if run.worker:
+        _take_nodes(run, run.config.workerinput["preflight"])  # type: ignore[attr-defined]
+        return
     from ..inventory import Defaults, InventoryError, expand
 
     defaults = Defaults(
@@ -48,12 +51,26 @@ def _give_nodes(run: Run) -> None:
         identity_file=str(choices.ssh_identity_file) if choices.ssh_identity_file else None,
         sudo=choices.sudo,
         sudo_user=choices.sudo_user,
+        aws_profile=choices.aws_profile,
     )
     try:
-        run.nodes = expand(choices.hosts, choices.inventory, defaults)
+        run.nodes = expand(choices.hosts, choices.inventory, defaults, run.header.append)
     except InventoryError as error:
         run.usage = str(error)
         return
+    _name_nodes(run)
+
+
+def _take_nodes(run: Run, given: dict[str, Any]) -> None:
+    """What the controller found: asked again, AWS may answer otherwise to each worker."""
+    from ..inventory import Node
+
+    run.usage = given["usage"]
+    run.nodes = msgspec.json.decode(given["nodes"], type=tuple[Node, ...])
+    _name_nodes(run)
+
+
+def _name_nodes(run: Run) -> None:
     run.names = tuple(node.name for node in run.nodes)
     for node in run.nodes:
         if node.password:
@@ -133,9 +150,10 @@ def _check_login(run: Run) -> None:
 
 
 def brief_worker(run: Run, worker: Any) -> None:
-    """Tell an xdist worker, before it starts, which directory its controller has made."""
-    if run.directory is not None:
-        worker.workerinput["preflight"] = {
-            "directory": str(run.directory.path.absolute()),
-            "started": run.started.isoformat(),
-        }
+    """Tell an xdist worker, before it starts, which nodes and which directory its controller has made out."""
+    worker.workerinput["preflight"] = {
+        "nodes": msgspec.json.encode(run.nodes),
+        "usage": run.usage,
+        "directory": str(run.directory.path.absolute()) if run.directory is not None else None,
+        "started": run.started.isoformat(),
+    }

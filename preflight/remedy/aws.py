@@ -7,8 +7,10 @@ import shlex
 from ..facts import CouldNotCheck, NodeFacts, Survey, Unknown
 from ..judgement import Command, NotApplicable, Remedy
 from ..rules import members, ports
-from ..rules.aws import pairs, s3_route
+from ..rules.aws import gates, pairs, s3_route
 from .asking import AFTERWARDS, CONTROLLER
+
+_OWNERS = "what a security group or network ACL should allow is its owner's to decide: these show what it does"
 
 
 def let_through(survey: Survey, node: NodeFacts) -> Remedy:
@@ -30,11 +32,11 @@ def open_pairs(survey: Survey, closed: tuple[pairs.Closed, ...]) -> Remedy:
     where = _region(survey)
     for pair in closed:
         if pair.group is None:
-            text = f"aws ec2 describe-network-acls{where} --network-acl-ids {shlex.quote(pair.acl or '')}"
+            commands.append(_show_acl(where, pair.acl or ""))
             advice.append("an entry with a lower number than the one that denies, for the ports named, lets it through")
         else:
             group, direction, other = pair.group
-            text = f"aws ec2 describe-security-group-rules{where} --filters Name=group-id,Values={shlex.quote(group)}"
+            commands.append(_show_group(where, group))
             port = pair.target.rpartition(":")[2]
             permission = (
                 f"IpProtocol=tcp,FromPort={port},ToPort={port},UserIdGroupPairs=[{{GroupId={shlex.quote(other)}}}]"
@@ -43,9 +45,8 @@ def open_pairs(survey: Survey, closed: tuple[pairs.Closed, ...]) -> Remedy:
                 f"to let it through: aws ec2 authorize-security-group-{direction}{where} --group-id "
                 f"{shlex.quote(group)} --ip-permissions '{permission}'"
             )
-        commands.append(Command(where=CONTROLLER, text=text))
     return Remedy(
-        caution="what a security group or network ACL should allow is its owner's to decide: these show what it does",
+        caution=_OWNERS,
         commands=tuple(dict.fromkeys(commands)),
         advice=(*dict.fromkeys(advice), AFTERWARDS),
     )
@@ -57,8 +58,12 @@ def lead_to_s3(survey: Survey, node: NodeFacts) -> Remedy:
         own = s3_route.way(survey, node)
         others = s3_route.ways(survey, node)
         cut = s3_route.cut_off(survey, node)
+        tried = tuple(path for path in s3_route.paths(survey, node) if path.tcp == "timeout")
+        shut = gates.closed(survey, node, own, tried) if cut and not own.broken else None
     except (CouldNotCheck, NotApplicable):
         return Remedy(advice=(AFTERWARDS,))
+    if shut:
+        return _open_gate(survey, shut)
     where = _region(survey)
     good = {name: other for name, other in others.items() if not other.broken and other.vpc == own.vpc}
     endpoint = next((other for other in good.values() if other.kind == "gateway endpoint"), None)
@@ -91,6 +96,55 @@ def lead_to_s3(survey: Survey, node: NodeFacts) -> Remedy:
             AFTERWARDS,
         ),
     )
+
+
+def _open_gate(survey: Survey, shut: gates.Closed) -> Remedy:
+    """The rules of what is in the way of S3; a group's missing one is printed, an ACL's place among its entries not."""
+    where = _region(survey)
+    if shut.acl is not None:
+        advice = (
+            "an entry with a lower number than the one that denies, for S3's ranges and these ports, lets it through"
+        )
+        return Remedy(
+            caution=_OWNERS,
+            commands=(_show_acl(where, shut.acl),),
+            advice=(
+                f"{advice}; a network ACL knows no prefix list: the ranges come from "
+                f"aws ec2 get-managed-prefix-list-entries{where} --prefix-list-id {_s3_list(survey)}",
+                AFTERWARDS,
+            ),
+        )
+    group = shut.group or ""
+    if shut.direction == "ingress":
+        peer = f"UserIdGroupPairs=[{{GroupId={shlex.quote(shut.peer)}}}]"
+    else:
+        peer = f"PrefixListIds=[{{PrefixListId={_s3_list(survey)}}}]"
+    permission = f"IpProtocol=tcp,FromPort={shut.port},ToPort={shut.port},{peer}"
+    return Remedy(
+        caution=_OWNERS,
+        commands=(_show_group(where, group),),
+        advice=(
+            f"to let it through: aws ec2 authorize-security-group-{shut.direction}{where} --group-id "
+            f"{shlex.quote(group)} --ip-permissions '{permission}'",
+            AFTERWARDS,
+        ),
+    )
+
+
+def _s3_list(survey: Survey) -> str:
+    aws = survey.aws
+    lists = () if aws is None or isinstance(aws, Unknown) or isinstance(aws.prefix_lists, Unknown) else aws.prefix_lists
+    return next((found.id for found in lists if found.name.endswith(".s3")), "PREFIX_LIST_OF_S3")
+
+
+def _show_group(where: str, group: str) -> Command:
+    text = f"aws ec2 describe-security-group-rules{where} --filters Name=group-id,Values={shlex.quote(group)}"
+    return Command(where=CONTROLLER, text=text)
+
+
+def _show_acl(where: str, acl: str) -> Command:
+    text = f"aws ec2 describe-network-acls{where} --network-acl-ids {shlex.quote(acl)}"
+    return Command(where=CONTROLLER, text=text)
 
 
 def _subnets_on(survey: Survey, table: str) -> list[str]:

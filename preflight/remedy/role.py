@@ -7,17 +7,8 @@ import shlex
 from ..facts import Imds, NodeFacts, Survey
 from ..judgement import Command, Remedy
 from ..rules import members, role, signing
+from ..s3 import BUCKET_ACTIONS, OBJECT_ACTIONS
 from .asking import AFTERWARDS, CONTROLLER
-
-BUCKET_ACTIONS = ("s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions")
-OBJECT_ACTIONS = (
-    "s3:GetObject",
-    "s3:PutObject",
-    "s3:DeleteObject",
-    "s3:AbortMultipartUpload",
-    "s3:ListMultipartUploadParts",
-)
-"""What a repository needs on its bucket and on the objects in it (Elastic's documentation of the S3 repository)."""
 
 FORBIDS = (
     ("no identity-based policy allows", "the role's own policies lack the action"),

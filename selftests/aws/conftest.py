@@ -1,5 +1,6 @@
 """A VPC of three subnets in moto, one node in each, described as the made survey's nodes are."""
 
+import json
 import os
 import socket
 import subprocess
@@ -16,8 +17,10 @@ from msgspec.structs import replace
 from shapes import three_subnets
 
 from preflight import aws
+from preflight.s3 import BUCKET_ACTIONS, OBJECT_ACTIONS
 
 REGION = surveys.REGION
+BUCKET = "es-snapshots"
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +35,7 @@ def moto_server(tmp_path_factory):
     environment["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            [sys.executable, "-m", "lab.simulation", "-H", "127.0.0.1", "-p", str(port)],
             env=environment,
             stdout=output,
             stderr=output,
@@ -52,6 +55,15 @@ def moto_server(tmp_path_factory):
         process.wait(20)
 
 
+ROLE_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Action": list(BUCKET_ACTIONS), "Resource": f"arn:aws:s3:::{BUCKET}"},
+        {"Effect": "Allow", "Action": list(OBJECT_ACTIONS), "Resource": f"arn:aws:s3:::{BUCKET}/*"},
+    ],
+}
+
+
 @dataclass
 class Cloud:
     """What was made. ids: {what: id}; instances: {node: instance id}"""
@@ -62,8 +74,54 @@ class Cloud:
 
     def asked(self, **changes):
         """What the suite reads of it, by the calls that it makes."""
-        wanted = aws.Wanted(region=REGION, ids=tuple(self.instances.values()), addresses=(), **changes)
-        return aws.ask(wanted, None, 10.0)
+        wanted = {
+            "region": REGION,
+            "ids": tuple(self.instances.values()),
+            "addresses": (),
+            "places": (aws.Place(bucket=BUCKET, base_path="prod"),),
+            **changes,
+        }
+        return aws.ask(aws.Wanted(**wanted), None, 10.0)
+
+    def role(self, name, policy):
+        """A role with an instance profile of its name; no role in the profile where there is no policy."""
+        iam = boto3.client("iam", region_name=REGION)
+        iam.create_instance_profile(InstanceProfileName=name)
+        if policy is not None:
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+            iam.put_role_policy(RoleName=name, PolicyName="snapshots", PolicyDocument=json.dumps(policy))
+            iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+
+    def move(self, name, group):
+        """Put a node into one security group. On EC2 the first call is enough; moto keeps the interface's apart."""
+        instance = self.instances[name]
+        self.ec2.modify_instance_attribute(InstanceId=instance, Groups=[group])
+        found = self.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+        interface = found["NetworkInterfaces"][0]["NetworkInterfaceId"]
+        self.ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[group])
+
+    def through_nat(self, number, inside, keep_endpoint=False):
+        """A subnet's way to S3 becomes a NAT gateway in another subnet, whose id is returned."""
+        table = self.ids[f"table-{number}"]
+        nat = self.ec2.create_nat_gateway(
+            SubnetId=self.ids[f"subnet-{inside}"], AllocationId=self.ec2.allocate_address()["AllocationId"]
+        )["NatGateway"]["NatGatewayId"]
+        self.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+        if not keep_endpoint:
+            self.without_endpoint(number, nat)
+        return nat
+
+    def without_endpoint(self, number, nat=None):
+        """The subnet moves to a table that the endpoint is not in, whose id is returned."""
+        table = self.ec2.create_route_table(VpcId=self.ids["vpc"])["RouteTable"]["RouteTableId"]
+        given = self.ec2.describe_route_tables(RouteTableIds=[self.ids[f"table-{number}"]])["RouteTables"][0]
+        association = next(a for a in given["Associations"] if a.get("SubnetId"))
+        self.ec2.replace_route_table_association(
+            AssociationId=association["RouteTableAssociationId"], RouteTableId=table
+        )
+        if nat:
+            self.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+        return table
 
     def survey(self, survey=None):
         """The made survey of three subnets, with its nodes being these instances and AWS asked."""
@@ -100,6 +158,11 @@ def cloud(moto_server, monkeypatch):
         pass
     ec2 = boto3.client("ec2", region_name=REGION)
     made = Cloud(ec2)
+    profile = made.ids["profile"] = "es-node"
+    made.role(profile, ROLE_POLICY)
+    boto3.client("s3", region_name=REGION).create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
     vpc = made.ids["vpc"] = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     group = made.ids["group"] = ec2.create_security_group(GroupName="es", Description="nodes", VpcId=vpc)["GroupId"]
     ec2.authorize_security_group_ingress(
@@ -120,6 +183,8 @@ def cloud(moto_server, monkeypatch):
             SubnetId=subnet,
             PrivateIpAddress=f"10.0.{number}.15",
             SecurityGroupIds=[group],
+            IamInstanceProfile={"Name": profile},
+            MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
         )["Instances"][0]["InstanceId"]
     made.ids["endpoint"] = ec2.create_vpc_endpoint(
         VpcId=vpc,
@@ -128,3 +193,28 @@ def cloud(moto_server, monkeypatch):
         RouteTableIds=[made.ids[f"table-{number}"] for number in (1, 2, 3)],
     )["VpcEndpoint"]["VpcEndpointId"]
     return made
+
+
+@pytest.fixture
+def enforced(cloud, moto_server, monkeypatch):
+    """Let AWS ask who it is: act(policy) signs with a user's keys that this policy holds for."""
+    iam = boto3.client("iam", region_name=REGION)
+    iam.create_user(UserName="operator")
+    key = iam.create_access_key(UserName="operator")["AccessKey"]
+
+    def act(policy):
+        iam.put_user_policy(UserName="operator", PolicyName="preflight", PolicyDocument=json.dumps(policy))
+        _actions_without_asking(moto_server, "0")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+
+    yield act
+    _actions_without_asking(moto_server, "inf")
+
+
+def _actions_without_asking(url, count):
+    request = urllib.request.Request(
+        f"{url}/moto-api/reset-auth", data=count.encode(), headers={"Content-Type": "text/plain"}
+    )
+    with urllib.request.urlopen(request, timeout=10):
+        pass

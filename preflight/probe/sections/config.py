@@ -9,7 +9,7 @@ SHOWN = re.compile(
     r"s3\.client\.[^.]+\.(?:region|endpoint|protocol|path_style_access|disable_chunked_encoding|signer_override"
     r"|max_retries|max_connections|read_timeout|proxy\.(?:host|port|scheme))"
     r"|(?:cloud\.aws|repositories\.s3)\.(?:.*\.)?region"
-    r"|discovery\.(?:ec2\.(?:endpoint|protocol)|seed_providers|seed_hosts)"
+    r"|discovery\.(?:ec2\.(?:endpoint|protocol|groups|availability_zones|tag\..+)|seed_providers|seed_hosts)"
     r"|cluster\.name|node\.(?:name|roles|master|data|ingest|voting_only)"
     r"|(?:network|http|transport)\.[a-z0-9_.]+"
     r"|xpack\.security\.enabled|xpack\.security\.(?:http|transport)\.ssl\.enabled"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ...addresses import host_of
-from ...facts import CouldNotCheck, Dial, NodeFacts, Survey, Unknown, known
+from ...facts import CouldNotCheck, Dial, NodeFacts, Survey, known
 from ...facts.aws import Direction, Interface, NetworkAcl
 from ...judgement import Finding, NotApplicable
 from .. import members, ports
@@ -56,10 +56,9 @@ def lets_through(survey: Survey, node: NodeFacts) -> Finding | None:
 
 def between(survey: Survey, node: NodeFacts, dial: Dial) -> Closed | None:
     """What of AWS's keeps this node from the target; None where AWS would let it through. Raises CouldNotCheck."""
-    aws = places.control_plane(survey)
     address, port = host_of(dial.target), int(dial.target.rpartition(":")[2])
     source_instance, source, own = places.of_node(survey, node)
-    found = places.at(aws, address)
+    found = places.at(survey, address)
     if found is None:
         raise CouldNotCheck(f"AWS lists no instance of the nodes' VPCs at {address}")
     target = found[1]
@@ -90,16 +89,21 @@ def _by_groups(
     survey: Survey, source: Interface, own: str, target: Interface, address: str, port: int
 ) -> tuple[str, tuple[str, Direction, str]] | None:
     aws = places.control_plane(survey)
-    known_groups = places.by_id(known(aws.groups))
-    # Only a group that names a list needs to know them.
-    lists = {} if isinstance(aws.prefix_lists, Unknown) else places.by_id(aws.prefix_lists)
+    known(aws.groups)
+    index = places.index(survey)
     steps: tuple[tuple[Interface, Direction, str, Interface, str], ...] = (
         (source, "egress", address, target, f"lets nothing out to {address} on {port}"),
         (target, "ingress", own, source, f"has no rule that lets {own} in on {port}"),
     )
     for interface, direction, peer, other, words in steps:
         if not groups.allow(
-            known_groups, lists, own=interface, direction=direction, peer=peer, peer_groups=other.groups, port=port
+            index.groups,
+            index.lists,
+            own=interface.groups,
+            direction=direction,
+            peer=peer,
+            peer_groups=other.groups,
+            port=port,
         ):
             names = members.listed(list(interface.groups))
             return f"security group {names} {words}", (interface.groups[0], direction, other.groups[0])
@@ -110,8 +114,7 @@ def _by_acls(
     survey: Survey, source: Interface, own: str, target: Interface, address: str, port: int
 ) -> tuple[str, str] | None:
     """What denies, in words, and the ACL's id: the question both ways, the answer to whatever port was chosen."""
-    aws = places.control_plane(survey)
-    ours, theirs = places.acl_of(aws, source.subnet), places.acl_of(aws, target.subnet)
+    ours, theirs = places.acl_of(survey, source.subnet), places.acl_of(survey, target.subnet)
     steps: tuple[tuple[NetworkAcl, Direction, str, tuple[int, int]], ...] = (
         (ours, "egress", address, (port, port)),
         (theirs, "ingress", own, (port, port)),

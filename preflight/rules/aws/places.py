@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
 from ...addresses import host_of
-from ...facts import CouldNotCheck, Imds, NodeFacts, Survey, known
-from ...facts.aws import Aws, Instance, Interface, NetworkAcl, PrefixList, RouteTable, SecurityGroup
+from ...facts import CouldNotCheck, Imds, NodeFacts, Survey, Unknown, known
+from ...facts.aws import Aws, Endpoint, Instance, Interface, NatGateway, NetworkAcl, PrefixList, RouteTable
 from ...judgement import NotApplicable
-
-T = TypeVar("T", SecurityGroup, PrefixList)
+from . import groups
 
 NOT_ASKED = "AWS's control plane is asked only with --aws"
+
+
+class Named(Protocol):
+    """Whatever AWS gives an id."""
+
+    @property
+    def id(self) -> str: ...
+
+
+T = TypeVar("T", bound=Named)
 
 
 def control_plane(survey: Survey) -> Aws:
@@ -22,14 +31,47 @@ def control_plane(survey: Survey) -> Aws:
     return known(survey.aws)
 
 
-def at(aws: Aws, address: str) -> tuple[Instance, Interface] | None:
+class Index:
+    """One survey's instances by id and address, and what was worked out of it already.
+
+    answers: of questions that many nodes or pairs share, by whoever asks them
+    """
+
+    def __init__(self, survey: Survey) -> None:
+        aws = control_plane(survey)
+        self.survey = survey
+        self.answers: dict[Hashable, Any] = {}
+        self.instances = {i.id: i for i in ([] if isinstance(aws.instances, Unknown) else aws.instances)}
+        self.by_address: dict[str, list[tuple[Instance, Interface]]] = {}
+        for instance in self.instances.values():
+            for interface in instance.interfaces:
+                for address in interface.addresses:
+                    self.by_address.setdefault(address, []).append((instance, interface))
+        self.groups = _by_id(aws.groups)
+        self.lists: Mapping[str, PrefixList] = _by_id(aws.prefix_lists)
+        self.endpoints: Mapping[str, Endpoint] = _by_id(aws.endpoints)
+        self.nat_gateways: Mapping[str, NatGateway] = _by_id(aws.nat_gateways)
+
+
+_latest: Index | None = None
+
+
+def index(survey: Survey) -> Index:
+    """The survey's index, made once: a run judges one survey, node by node. Raises as control_plane does."""
+    global _latest
+    if _latest is None or _latest.survey is not survey:
+        _latest = Index(survey)
+    return _latest
+
+
+def _by_id(things: Iterable[T] | Unknown) -> dict[str, T]:
+    return {} if isinstance(things, Unknown) else {thing.id: thing for thing in things}
+
+
+def at(survey: Survey, address: str) -> tuple[Instance, Interface] | None:
     """The instance and the interface that have this address; None where AWS lists none, or several."""
-    found = [
-        (instance, interface)
-        for instance in known(aws.instances)
-        for interface in instance.interfaces
-        if address in interface.addresses
-    ]
+    known(control_plane(survey).instances)
+    found = index(survey).by_address.get(address, [])
     return found[0] if len(found) == 1 else None
 
 
@@ -39,12 +81,12 @@ def of_node(survey: Survey, node: NodeFacts) -> tuple[Instance, Interface, str]:
     Raises CouldNotCheck where AWS lists no such instance in the account and region that were asked.
     """
     aws = control_plane(survey)
-    instances = known(aws.instances)
+    known(aws.instances)
     member = survey.member_of(node)
     published = host_of(member.transport) if member else node.host
     named = node.imds.instance_id if isinstance(node.imds, Imds) else None
     if named is not None:
-        instance = next((i for i in instances if i.id == named), None)
+        instance = index(survey).instances.get(named)
         if instance is None:
             raise CouldNotCheck(
                 f"{named} is not among the instances that {aws.caller} sees in {aws.region}",
@@ -56,20 +98,15 @@ def of_node(survey: Survey, node: NodeFacts) -> tuple[Instance, Interface, str]:
         if own is not None:
             return instance, own, published
         return instance, instance.interfaces[0], instance.interfaces[0].addresses[0]
-    found = at(aws, published)
+    found = at(survey, published)
     if found is None:
         raise CouldNotCheck(f"which instance {node.name} is could not be told: no metadata service named it")
     return (*found, published)
 
 
-def by_id(things: tuple[T, ...]) -> Mapping[str, T]:
-    """The things by their ids."""
-    return {thing.id: thing for thing in things}
-
-
-def table_of(aws: Aws, vpc: str, subnet: str) -> RouteTable:
+def table_of(survey: Survey, vpc: str, subnet: str) -> RouteTable:
     """The table that holds for a subnet: the one that names it, else its VPC's main one. Raises CouldNotCheck."""
-    tables = known(aws.tables)
+    tables = known(control_plane(survey).tables)
     explicit = next((table for table in tables if subnet in table.subnets), None)
     main = next((table for table in tables if table.main and table.vpc == vpc), None)
     found = explicit or main
@@ -78,9 +115,17 @@ def table_of(aws: Aws, vpc: str, subnet: str) -> RouteTable:
     return found
 
 
-def acl_of(aws: Aws, subnet: str) -> NetworkAcl:
+def acl_of(survey: Survey, subnet: str) -> NetworkAcl:
     """The subnet's network ACL. Raises CouldNotCheck."""
-    found = next((acl for acl in known(aws.acls) if subnet in acl.subnets), None)
+    found = next((acl for acl in known(control_plane(survey).acls) if subnet in acl.subnets), None)
     if found is None:
         raise CouldNotCheck(f"AWS lists no network ACL for {subnet}")
     return found
+
+
+def subnet_at(survey: Survey, address: str) -> str:
+    """The subnet of the nodes' VPCs that an address is in. Raises CouldNotCheck."""
+    for subnet in known(control_plane(survey).subnets):
+        if any(groups.inside(address, cidr) for cidr in subnet.cidrs):
+            return subnet.id
+    raise CouldNotCheck(f"AWS lists no subnet with {address}")

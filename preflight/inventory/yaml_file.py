@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 import yaml
 
+from .node import InventoryError
+from .variables import Variable, Variables
+
 MOST_HOSTS = 10_000
 """Of one range; more is a slip of the keyboard."""
 
@@ -35,20 +38,6 @@ OURS = (
 
 LABEL = re.compile(r"[\w.:%+-]+")
 """A host's name in an inventory; what --hosts reads otherwise (globs, commas, users) is not in it."""
-
-
-class InventoryError(ValueError):
-    """--hosts or an inventory cannot be used: one sentence naming what to type or change."""
-
-
-class Variable(NamedTuple):
-    """A variable's value and the line that set it ("FILE:LINE")."""
-
-    value: object
-    where: str
-
-
-Variables = dict[str, Variable]
 
 
 class Inventory(NamedTuple):
