@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ...addresses import host_of
-from ...facts import CouldNotCheck, Dial, NodeFacts, Survey, known
+from ...facts import CouldNotCheck, Dial, NodeFacts, Survey, Unknown, known
 from ...facts.aws import Direction, Interface, NetworkAcl
 from ...judgement import Finding, NotApplicable
 from .. import members, ports
