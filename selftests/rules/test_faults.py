@@ -36,6 +36,10 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "imds-refuses-service-user": ("imds-refuses-service-user", {"ROLE-1": "fail", "REPO-1": "fail"}),
     "container-credentials": ("container-credentials", {"ROLE-1": "warning"}),
     "role-without-bucket-access": ("role-denied", {"ROLE-2": "warning", "ROLE-3": "fail", "REPO-1": "fail"}),
+    "certificate-expired": (
+        "certificate-expired",
+        {"TLS-1": "fail", **dict.fromkeys(("CLUSTER-1", "CLUSTER-3", "REPO-1", "SNAP-1"), "could not check")},
+    ),
     "route-drift": ("route-own", {"ROUTE-1": "fail", "PATH-1": "fail", "REPO-1": "fail"}),
     "route-drift-upstream": ("route-upstream", {"PATH-1": "fail", "REPO-1": "fail"}),
     "dns-wrong": ("dns-wrong", {"PATH-1": "fail", "REPO-1": "fail"}),
