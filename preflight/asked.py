@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from . import certificates, targets, versions
-from .connection import Connection
+from .connection import Connection, ssm_spec
 from .connection.errors import ConnectionFailed, ForwardingForbidden
 from .connection.ssh import ssh_command
+from .connection.ssm import SsmConnection
 from .credentials import Credentials, credentials, keystore_password
 from .facts import (
     PROTECTED,
@@ -29,11 +30,13 @@ from .facts import (
     Login,
     NodeFacts,
     Process,
+    Routing,
     System,
     Unknown,
     View,
 )
 from .inventory import Node
+from .probe.phases import PhasedSession
 from .probe.session import ProbeFailed, Session
 from .questions import SECTIONS, Settings, Wanted
 
@@ -63,7 +66,7 @@ class Asked:
         self.node, self.settings, self.wanted = node, settings, wanted
         self._writing, self._writer = threading.Lock(), threading.current_thread()
         self.connection: Connection | None = None
-        self.session: Session | None = None
+        self.session: Session | PhasedSession | None = None
         self.api: Api | None = None
         self.sections: dict[str, Any] = dict.fromkeys(SECTIONS, NOT_WANTED)
         self.login: Login | Unknown = Unknown(reason="not asked")
@@ -74,11 +77,21 @@ class Asked:
         self.buckets: tuple[BucketPath, ...] | Unknown = NOT_WANTED
         self.identity: Identity | Unknown | None = None
         self.certificates: tuple[Certificate, ...] | Unknown = NOT_WANTED
+        self._authorities: dict[str, str | None] = {}
 
     @property
     def reached(self) -> bool:
         """The node was logged in to and its probe answers."""
         return not isinstance(self.login, Unknown) and self.session is not None
+
+    @property
+    def address(self) -> str | None:
+        """Where its peers find it: the host as given, or an address of its own where that is an instance id."""
+        if self.node.carrier != "ssm":
+            return self.node.host
+        routing = self.sections["routing"]
+        own = routing.addresses if isinstance(routing, Routing) else ()
+        return next((address.address for address in own if address.scope == "global"), None)
 
     def take_over(self) -> None:
         """From now on the calling thread alone writes."""
@@ -102,7 +115,7 @@ class Asked:
         return NodeFacts(
             name=self.node.name,
             host=self.node.host,
-            ssh=ssh_command(self.node),
+            ssh=login_command(self.node),
             login=self.login,
             view=self.view,
             dials=self.dials,
@@ -163,22 +176,16 @@ class Asked:
         started = time.monotonic()
         try:
             connection = settings.connections.get(node)
-            session = Session(
-                connection,
-                sudo=node.sudo,
-                sudo_user=node.sudo_user,
-                es_port=node.es_port,
-                start_timeout=settings.command_timeout,
-            )
+            session = self._started(connection)
         except (ConnectionFailed, ProbeFailed) as error:
             self.unreachable(str(error), error.remedy)
             return
         login = Login(
             user=connection.user,
             sudo_user=(node.sudo_user or "root") if node.sudo else None,
-            carrier="paramiko",
+            carrier=connection.carrier,
             milliseconds=round((time.monotonic() - started) * 1000, 1),
-            host_key="not verified" if settings.insecure_host_keys else "verified",
+            host_key=connection.host_key,
         )
         try:
             self.write(connection=connection, session=session, login=login)
@@ -187,25 +194,44 @@ class Asked:
             raise
         self.first_question()
 
+    def _started(self, connection: Connection) -> Session | PhasedSession:
+        """The probe on the node; over ssm:// the first question is what starts it."""
+        node = self.node
+        if isinstance(connection, SsmConnection):
+            return PhasedSession(connection, sudo_user=node.sudo_user, es_port=node.es_port)
+        return Session(
+            connection,
+            sudo=node.sudo,
+            sudo_user=node.sudo_user,
+            es_port=node.es_port,
+            start_timeout=self.settings.command_timeout,
+        )
+
     def first_question(self) -> None:
         """The sections, and the node's own view of its cluster."""
         if self.session is None:
             return
         limit = self.settings.command_timeout
         password = keystore_password(self.node.keystore_password_file or self.settings.keystore_password_file)
+        confidential = self.session.confidential
+        if not confidential and password is not None:
+            password = Unknown(
+                reason=f"the keystore is {PROTECTED}, and AWS would keep a password that is sent over ssm://",
+                remedy="survey this node over SSH",
+            )
         try:
-            offset = self.session.clock_offset(limit)
             answer = self.session.ask(
                 {
                     "ask": "facts",
                     "sections": list(self.wanted.sections),
                     "tokenless_before": versions.tokenless_before(),
                     "deadline": limit,
-                    "fingerprint_key": self.settings.fingerprints.text,
+                    "fingerprint_key": self.settings.fingerprints.text if confidential else None,
                     "keystore_password": password if isinstance(password, str) else None,
                 },
                 limit,
             )
+            offset = self.session.clock_offset(limit)
         except (ConnectionFailed, ProbeFailed) as error:
             self.unreachable(str(error), error.remedy)
             return
@@ -247,6 +273,8 @@ class Asked:
         process, config = self.sections["process"], self.sections["config"]
         if process is None:
             return Unknown(reason=f"no Elasticsearch process runs on {self.node.name}")
+        if self.node.carrier == "ssm" and not self.node.es_url:
+            return not_over_ssm(self.node)
         login = self.credentials()
         if isinstance(login, Unknown):
             return login
@@ -297,31 +325,40 @@ class Asked:
             return None
         written = config.settings.get("xpack.security.http.ssl.certificate_authorities", "certs/http_ca.crt")
         first = written.strip("[]").split(",")[0].strip().strip("\"'")
+        if first not in self._authorities:
+            self._authorities[first] = self._certificates_of(first)
+        return self._authorities[first]
+
+    def _certificates_of(self, file: str) -> str | None:
+        """PEM text of the certificates in a file of the node's; None where they cannot be had."""
+        if self.session is None:
+            return None
         limit = self.settings.command_timeout
         try:
-            answer = self.session.ask({"ask": "certificates", "file": first, "deadline": limit}, limit)
+            answer = self.session.ask({"ask": "certificates", "file": file, "deadline": limit}, limit)
         except (ConnectionFailed, ProbeFailed):
             return None  # the controller's own trust store decides, and says so where it does not know the issuer
         return str(answer["pem"])
 
     def try_the_paths(self, cluster: Cluster | None, dials: list[dict[str, Any]], progress: Progress) -> None:
         """The second question; where Elasticsearch was restarted meanwhile, both questions once more."""
-        self.second_question(cluster, dials)
-        if not self._restarted():
+        if not self.second_question(cluster, dials):
             return
         progress(f"{self.node.name}: Elasticsearch was restarted during the run, asking once more")
         self.first_question()
         if not self.reached:
             return
-        self.second_question(cluster, dials)
-        if self._restarted():
+        if self.second_question(cluster, dials):
             changed = Unknown(reason=f"Elasticsearch on {self.node.name} was restarted during the run")
             self.write(**dict.fromkeys(("view", "dials", "paths", "buckets", "certificates"), changed))
 
-    def second_question(self, cluster: Cluster | None, dials: list[dict[str, Any]]) -> None:
-        """Dial the peers, look up the routes, walk the way to every bucket. cluster: None where none answered."""
+    def second_question(self, cluster: Cluster | None, dials: list[dict[str, Any]]) -> bool:
+        """Dial the peers, look up the routes, walk the way to every bucket; whether Elasticsearch is another now.
+
+        cluster: None where none answered
+        """
         if self.session is None:
-            return
+            return False
         wanted, settings = self.wanted, self.settings
         question = {
             "ask": "paths",
@@ -334,11 +371,18 @@ class Asked:
             else [],
             "identity": targets.identity(self.facts(), cluster) if cluster and wanted.buckets else None,
         }
-        try:
-            answer = self.session.ask(question, settings.command_timeout + 2 * settings.connect_timeout)
-        except (ConnectionFailed, ProbeFailed) as error:
-            self.unanswered(Unknown(reason=str(error), remedy=error.remedy))
-            return
+        answer, *now = self.session.ask_all(
+            [question, *self._still_there()], settings.command_timeout + 2 * settings.connect_timeout
+        )
+        if isinstance(answer, Exception):
+            self.unanswered(Unknown(reason=str(answer), remedy=getattr(answer, "remedy", "")))
+        else:
+            self._tried(answer, cluster)
+        return any(self._restarted(one) for one in now)
+
+    def _tried(self, answer: dict[str, Any], cluster: Cluster | None) -> None:
+        """Write down the answer to the second question."""
+        wanted = self.wanted
         seen: dict[str, Any] = {}
         if wanted.dials:
             found = [{**dial, "assumed": cluster is None} for dial in answer.get("dials", ())]
@@ -382,16 +426,17 @@ class Asked:
         asked["certificates"] = wanted.dials
         self.write(**{name: why if asked[name] else NOT_WANTED for name in asked})
 
-    def _restarted(self) -> bool:
+    def _still_there(self) -> list[dict[str, Any]]:
+        """The question whether its Elasticsearch is still the process that was seen; none where none was seen."""
         before = self.sections["process"]
-        if self.session is None or not isinstance(before, Process):
-            return False
+        if not isinstance(before, Process):
+            return []
         limit = self.settings.command_timeout
-        try:
-            answer = self.session.ask(
-                {"ask": "facts", "sections": ["process"], "pid": before.pid, "deadline": limit}, limit
-            )
-        except (ConnectionFailed, ProbeFailed):
+        return [{"ask": "facts", "sections": ["process"], "pid": before.pid, "deadline": limit}]
+
+    def _restarted(self, answer: dict[str, Any] | Exception) -> bool:
+        before = self.sections["process"]
+        if isinstance(answer, Exception) or not isinstance(before, Process):
             return False
         now = _section(answer, "process")
         return now is None or (isinstance(now, Process) and (now.pid, now.started) != (before.pid, before.started))
@@ -426,6 +471,24 @@ class _Carrier:
             return not elastic.speaks_tls(self, limit)
         except OSError:
             return False
+
+
+def login_command(node: Node) -> str:
+    """The command line that logs in to the node as this suite does, for messages and printed commands."""
+    if node.carrier == "ssm":
+        return ssm_spec.session_command(node.host, node.region, node.profile)
+    return ssh_command(node)
+
+
+def not_over_ssm(node: Node) -> Unknown:
+    """Why Elasticsearch is not asked through a node over ssm://, and the ways there are."""
+    forward = ssm_spec.session_command(node.host, node.region, node.profile)
+    return Unknown(
+        reason="Elasticsearch is not asked over ssm://: AWS would keep the login in the command's record",
+        remedy="name its address with --es-url; where this machine does not reach it, --es-url=https://localhost:9200 "
+        f"while this runs: {forward} --document-name AWS-StartPortForwardingSession "
+        "--parameters portNumber=9200,localPortNumber=9200",
+    )
 
 
 def authority(file: Path) -> str:

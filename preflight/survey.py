@@ -20,6 +20,7 @@ import msgspec
 from . import __version__, targets, verifying
 from .addresses import host_of
 from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, authority
+from .connection.ssm import DELIVERY
 from .evidence import Evidence
 from .facts import FORMAT, Aws, BucketPath, Cluster, Imds, Options, Survey, Unknown, View
 from .inventory import Node
@@ -28,6 +29,7 @@ from .questions import Settings, Wanted
 from .s3 import leaves_aws, s3_repositories
 
 if TYPE_CHECKING:
+    from . import aws
     from .elastic import Api
 
 __all__ = ["Settings", "run"]
@@ -84,6 +86,9 @@ class _Gathering:
         self.asked = [Asked(node, settings, wanted) for node in nodes]
         patience = [node.connect_timeout or settings.connect_timeout for node in nodes]
         self.limit = 2 * max(patience, default=0) + settings.command_timeout
+        if any(node.carrier == "ssm" for node in nodes):
+            self.limit += DELIVERY
+        settings.connections.expect(nodes)
         self.patience = verifying.Patience(each=settings.verify_timeout, budget=settings.verify_budget)
 
     def run(self) -> list[Cluster]:
@@ -98,6 +103,8 @@ class _Gathering:
                 asked.take_over()
                 asked.give_up(None if self.cancelled.is_set() else self.limit)
         clusters = self._second(list(clusters))
+        if requests := self.settings.connections.requests():
+            self.progress("AWS Systems Manager: " + ", ".join(f"{n} {name}" for name, n in sorted(requests.items())))
         self.over = True
         for asked in self.asked:
             asked.close()
@@ -223,7 +230,9 @@ class _Gathering:
         if cluster is not None:
             return cluster, targets.members(cluster, own.node_id if own else None)
         others = (other for other in self.asked if other is not asked and other.reached)
-        return None, targets.assumed((o.node.name, o.node.host, o.sections["process"]) for o in others)
+        return None, targets.assumed(
+            (o.node.name, address, o.sections["process"]) for o in others if (address := o.address)
+        )
 
     def _ask_aws(self, clusters: list[Cluster]) -> None:
         """AWS's control plane, in the region that the nodes' metadata services name most often."""
@@ -245,8 +254,30 @@ class _Gathering:
                 for r in s3_repositories(c.repositories)
                 if not leaves_aws(r, c.members)
             ),
+            tags=self._tags(),
         )
         self.aws = aws.ask(wanted, self.settings.aws_profile, self.settings.command_timeout)
+
+    def _tags(self) -> aws.Tags | None:
+        """By which tags nodes find each other: as their own configuration has it, else as ec2:// asked for them."""
+        from . import aws
+
+        if found := targets.discovery_tags(asked.sections["config"] for asked in self.asked):
+            return aws.Tags(source="discovery.ec2", tags=found)
+        words = {asked.node.found_by for asked in self.asked}
+        word = words.pop() if len(words) == 1 else None
+        if word is None:
+            return None
+        from .inventory import ec2
+
+        filters = [
+            (name.removeprefix("tag:"), values)
+            for name, values in ec2.read(word, None).filters
+            if name.startswith("tag:")
+        ]
+        # What is asked for twice has no one set of values.
+        once = len({name for name, _ in filters}) == len(filters)
+        return aws.Tags(source="ec2://", tags=dict(filters)) if filters and once else None
 
     def _api(self, cluster: Cluster) -> Api | None:
         """Elasticsearch on a node that is in that cluster."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from testinfra.backend import BACKENDS
 from testinfra.backend.base import BaseBackend
 
+from preflight.connection import ssm_spec
 from preflight.inventory import Defaults, InventoryError, Node, expand, node_from_hostspec, split_address
 from preflight.inventory.yaml_file import expand_range, read_inventory
 
@@ -40,6 +41,14 @@ web:
   hosts:
     www-[a:b]-[01:02]:
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_ansible():
+    """What our own reader does; test_ansible.py has Ansible."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("preflight.inventory.ansible.tool", lambda: None)
+        yield
 
 
 @pytest.fixture
@@ -107,7 +116,10 @@ def test_ranges_need_no_inventory():
         ("ssh://es-1", "ssh:// does not yet reach nodes: write paramiko://HOST, or just HOST"),
         ("local://", "local:// does not yet reach nodes: write paramiko://HOST"),
         ("docker://es", "docker:// does not yet reach nodes: write paramiko://HOST"),
-        ("ssm://i-1", "ssm:// does not yet reach nodes"),
+        ("ssm://i-1", "ssm://i-1 is no instance id: write ssm://i-0123456789abcdef0?region=REGION"),
+        ("ssm://admin@i-0123456789abcdef0", "ssm://i-0123456789abcdef0 takes no user, password or port"),
+        ("ssm://i-0123456789abcdef0?timeout=3", "?timeout= of i-0123456789abcdef0 means nothing here"),
+        ("ssm://i-0123456789abcdef0?region=eu$(id)", "?region=eu$(id) of i-0123456789abcdef0 is no region's name"),
         ("http://es-1:9200", "names no connection there is: write paramiko://HOST"),
         ("paramiko://es-1?region=eu", "?region= of es-1 means nothing here: did you mean"),
         ("paramiko://es-1?sudo_usr=x", "did you mean ?sudo_user=?"),
@@ -207,7 +219,7 @@ def test_any_mixture_of_hostspec_parts_is_nodes_or_a_refusal(parts):
 
 
 def test_every_backend_of_testinfra_but_paramiko_is_refused():
-    for scheme in set(BACKENDS) - {"paramiko"}:
+    for scheme in set(BACKENDS) - {"paramiko", "ansible"}:
         assert refusal(f"{scheme}://es-1").startswith(f"{scheme}:// does not yet reach nodes")
 
 
@@ -245,7 +257,14 @@ def test_two_elasticsearch_processes_of_a_host_are_two_nodes(inventory):
 
 
 def test_groups_globs_hosts_and_plain_names_mix(inventory):
-    assert names("masters,es-[12],data,other", inventory) == ["es-m1", "es-1", "es-2", "es-3", "es-4", "other"]
+    assert names("masters,es-[12],data,10.0.0.9", inventory) == [
+        "es-m1",
+        "es-1",
+        "es-2",
+        "es-3",
+        "es-4",
+        "10.0.0.9",
+    ]
     assert names("www-*-01", inventory) == ["www-a-01", "www-b-01"]
     assert names("mast*", inventory) == ["es-m1"]
     assert names("all", inventory) == [
@@ -340,8 +359,12 @@ def test_ssh_arguments_may_name_a_config(inventory, arguments):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("all: {hosts: {h: {ansible_ssh_common_args: -o ProxyJump=b}}}", "of which only -F FILE is read"),
-        ("all: {hosts: {h: {ansible_ssh_extra_args: -F ssh/config -v}}}", "of which only -F FILE is read"),
+        ("all: {hosts: {h: {ansible_ssh_common_args: -o StrictHostKeyChecking=no}}}", "only -F FILE and ProxyJump are"),
+        ("all: {hosts: {h: {ansible_ssh_common_args: -o ProxyJump}}}", "only -F FILE and ProxyJump are"),
+        ("all: {hosts: {h: {ansible_ssh_common_args: -J a b}}}", "only -F FILE and ProxyJump are"),
+        ("all: {hosts: {h: {ansible_ssh_common_args: -J 'a;b'}}}", "is no host name or address"),
+        ('all: {hosts: {h: {ansible_ssh_common_args: "-F \'ssh"}}}', "only -F FILE and ProxyJump are"),
+        ("all: {hosts: {h: {ansible_ssh_extra_args: -F ssh/config -v}}}", "only -F FILE and ProxyJump are"),
         ("all: {hosts: {h: {ansible_connection: docker}}}", "lab.yml:1: ansible_connection of h is docker, not yet"),
         ("all: {hosts: {h: {ansible_port: ssh}}}", "is 'ssh', not a port"),
         ("all: {hosts: {h: {ansible_host: a b}}}", "is 'a b', no host name"),
@@ -390,9 +413,41 @@ def test_groups_and_globs_that_match_nothing_are_refused(inventory):
     assert "(groups: all, data, elasticsearch, empty, masters, web)" in refusal("", inventory)
 
 
+def test_a_name_that_the_inventory_lacks_is_no_host(inventory):
+    """A mistyped group would else be a node that cannot be reached."""
+    assert "mastres in --hosts is neither a host nor a group of the inventory: did you mean masters?" in refusal(
+        "mastres", inventory
+    )
+    assert "es-5 in --hosts is neither a host nor a group" in refusal("es-[1:9]", inventory)
+    assert "groups: all, data, elasticsearch, empty, masters, web; a host outside of it is paramiko://x" in refusal(
+        "x", inventory
+    )
+    for host in ("paramiko://mastres", "me@mastres", "mastres:22", "10.0.0.1", "[::1]"):
+        assert len(names(host, inventory)) == 1
+    assert names("mastres") == ["mastres"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["-J boss@bastion:2222", "-o ProxyJump=boss@bastion:2222", "-oProxyJump=boss@bastion:2222", "-o 'ProxyJump x'"],
+)
+def test_ssh_arguments_may_name_jump_hosts(inventory, arguments):
+    tuned = f"-C -o ControlMaster=auto -o ControlPersist=60s {arguments}"
+    inventory.write_text(f'all: {{hosts: {{h: {{ansible_ssh_common_args: "{tuned}"}}}}}}')
+    assert expand("h", inventory, Defaults())[0].proxy_jump == ("x" if "x'" in arguments else "boss@bastion:2222")
+
+
+def test_a_config_of_ours_beats_ansibles_arguments(inventory):
+    """Ansible needs them, and what the refusal advises must be possible beside them."""
+    inventory.write_text(
+        "all: {hosts: {h: {ansible_ssh_common_args: -o StrictHostKeyChecking=no, preflight_ssh_config: ssh/config}}}"
+    )
+    assert expand("h", inventory, Defaults())[0].ssh_config == str(inventory.parent / "ssh/config")
+
+
 def test_files_that_are_not_there_are_named(inventory, tmp_path):
     assert f"cannot read --inventory={tmp_path}/none: No such file" in refusal("h", tmp_path / "none")
-    assert "is a directory: name one YAML file" in refusal("h", tmp_path)
+    assert "is a directory, which only ansible-inventory reads: install Ansible" in refusal("h", tmp_path)
     assert "--ssh-config=/none: there is no such file" in refusal("h", ssh_config="/none")
     assert "--ssh-identity-file=/none: there is no such file" in refusal("h", identity_file="/none")
     (tmp_path / "latin").write_bytes(b"all: \xff")
@@ -459,3 +514,31 @@ def test_ranges_are_ansibles(pattern, count, last):
 def test_addresses_of_jump_hosts_are_read_the_same_way():
     assert split_address("a@[::1]:22") == ("::1", 22, "a")
     assert split_address("bastion") == ("bastion", None, None)
+
+
+def test_a_node_over_ssm_is_its_instance_with_region_and_profile():
+    (node,) = expand("ssm://i-0123456789abcdef0?region=eu-west-1&profile=ops", None, Defaults(sudo=True))
+    assert node == Node(name="i-0123456789abcdef0", host="i-0123456789abcdef0", carrier="ssm", region="eu-west-1",
+                        profile="ops")  # fmt: skip
+
+
+def test_over_ssm_commands_are_roots_already_so_sudo_is_for_another_user_alone():
+    (node,) = expand("ssm://i-0123456789abcdef0", None, Defaults(sudo=True, sudo_user="elasticsearch"))
+    assert (node.sudo, node.sudo_user) == (True, "elasticsearch")
+
+
+def test_what_writes_a_hostspec_of_an_instance_is_read_back(tmp_path):
+    text = ssm_spec.spec("mi-0123456789abcdef0", "eu-west-1", "ops")
+    (node,) = expand(text, None, Defaults())
+    assert (node.host, node.region, node.profile) == ("mi-0123456789abcdef0", "eu-west-1", "ops")
+
+
+def test_an_inventorys_ssm_connection_names_the_instance(tmp_path):
+    path = tmp_path / "lab.yml"
+    path.write_text(
+        "all: {hosts: {es-1: {ansible_connection: amazon.aws.aws_ssm, ansible_aws_ssm_region: eu-west-1,"
+        " ansible_aws_ssm_instance_id: i-0123456789abcdef0, preflight_es_user: preflight}}}"
+    )
+    (node,) = expand("all", path, Defaults())
+    assert node == Node(name="es-1", host="i-0123456789abcdef0", carrier="ssm", region="eu-west-1",
+                        es_user="preflight")  # fmt: skip

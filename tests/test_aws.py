@@ -3,7 +3,7 @@
 from preflight import remedy
 from preflight.check import check
 from preflight.judgement import require
-from preflight.rules.aws import pairs, s3_route
+from preflight.rules.aws import joined, pairs, s3_route
 
 
 @check("AWS-1", severity="critical", needs=("aws", "imds", "dials", "cluster"))
@@ -24,3 +24,13 @@ def test_aws_leads_the_node_to_s3(node, survey):
     whose table lacks S3's endpoint is cut off while its own routes are its peers'. No host shows either what filters.
     """
     require(s3_route.leads_to_s3(survey, node), fix=lambda: remedy.lead_to_s3(survey, node))
+
+
+@check("AWS-3", severity="warning", needs=("aws", "imds", "cluster", "config"))
+def test_instances_with_the_nodes_tags_are_members(node, survey):
+    """The running instances with the tags by which nodes find each other are the cluster's members, and no others.
+
+    An instance that was started and never joined costs money and holds nothing; a member without the tags is not found
+    by a node that starts, nor by whoever looks for the cluster by its tag.
+    """
+    require(joined.agrees(survey, node), fix=lambda: remedy.agree(survey, node))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import archive, bucket, hosts, keystore, mesh, network, region, role, snapshots, sources
+from . import archive, bucket, hosts, keystore, mesh, network, region, role, snapshots, sources, subnets
 from .fault import Fault
 
 FAULTS: Mapping[str, Fault] = {
@@ -15,6 +15,7 @@ FAULTS: Mapping[str, Fault] = {
     **role.FAULTS,
     **network.FAULTS,
     **mesh.FAULTS,
+    **subnets.FAULTS,
     **bucket.FAULTS,
     **snapshots.FAULTS,
     **hosts.FAULTS,

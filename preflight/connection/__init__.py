@@ -44,13 +44,16 @@ class Stream(Protocol):
 class Connection(Protocol):
     """One verified login on one node. Safe to use from several threads.
 
-    user: who logged in; host_key: "not verified" with --insecure-host-keys; milliseconds: the login took
+    user: who logged in; milliseconds: the login took
+    host_key: "not verified" with --insecure-host-keys, "not applicable" where the carrier has none
     """
 
     carrier: str
     user: str
-    host_key: Literal["verified", "not verified"]
     milliseconds: float
+
+    @property
+    def host_key(self) -> Literal["verified", "not verified", "not applicable"]: ...
 
     def run(self, command: str, stdin: bytes = b"", deadline: float = 30.0) -> Completed:
         """Run a shell command to its end. deadline: seconds. Raises ConnectionFailed and its kinds."""

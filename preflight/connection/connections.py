@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoResult  # another class than the built-in one up to Python 3.10
 
@@ -11,24 +13,48 @@ from preflight.inventory import Node
 from . import Connection
 from .errors import ConnectionFailed, ConnectTimeout
 from .ssh import SshConnection, connect
+from .ssm import Fleet
 
 
 class Connections:
     """One login a node and jump host, made when first asked for. Safe to use from several threads.
 
     connect_timeout: seconds, see connect; insecure_host_keys: host keys are not verified
+    aws_profile: for nodes over ssm:// that name none
     """
 
-    def __init__(self, connect_timeout: float, insecure_host_keys: bool) -> None:
+    def __init__(self, connect_timeout: float, insecure_host_keys: bool, aws_profile: str | None = None) -> None:
         self._connect_timeout = connect_timeout
         self._insecure_host_keys = insecure_host_keys
+        self._aws_profile = aws_profile
+        self._fleets: dict[tuple[str | None, str | None], Fleet] = {}
         self._lock = threading.Lock()
         self._logins: dict[object, Future[SshConnection]] = {}
         self._closed = False
 
     def get(self, node: Node) -> Connection:
         """The node's login, or again the failure of the one attempt. Raises ConnectionFailed and its kinds."""
+        if node.carrier == "ssm":
+            return self._fleet(node).connect(node.host)
         return self._get(node, ())
+
+    def expect(self, nodes: Iterable[Node]) -> None:
+        """The nodes that a run is about: those over ssm:// are looked up and asked together."""
+        for node in nodes:
+            if node.carrier == "ssm":
+                self._fleet(node).expect(node.host, (node.host, node.es_port))
+
+    def requests(self) -> dict[str, int]:
+        """How many requests went to AWS Systems Manager, by their name."""
+        return dict(sum((fleet.calls for fleet in self._fleets.values()), Counter[str]()))
+
+    def _fleet(self, node: Node) -> Fleet:
+        key = (node.region, node.profile or self._aws_profile)
+        with self._lock:
+            fleet = self._fleets.get(key)
+            if fleet is None:
+                fleet = self._fleets[key] = Fleet(*key, timeout=self._connect_timeout)
+            return fleet
 
     def _get(self, node: Node, via: tuple[str, ...]) -> Connection:
         key = (node.host, node.port, node.user, node.ssh_config, node.identity_file, node.proxy_jump)

@@ -1,4 +1,4 @@
-"""testinfra's "paramiko" backend over our own login, so that a user's tests with `host` need no second one."""
+"""testinfra's "paramiko" and "ssm" backends over our own logins: tests with `host` need no second one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from testinfra.host import Host
 
 from preflight.inventory import Defaults, Node, node_from_hostspec
 
-from . import Connection
+from . import Connection, ssm_spec
 from .connections import Connections
 
 COMMAND_TIMEOUT = 30.0
@@ -81,6 +81,31 @@ class NodeBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no type
         return self.node.name
 
 
+class SsmBackend(NodeBackend):
+    """The same for `testinfra.get_host("ssm://i-…", region=…, profile=…)`: every command is a request to AWS."""
+
+    NAME = "ssm"
+
+    def __init__(
+        self,
+        hostspec: str,
+        region: str | None = None,
+        profile: str | None = None,
+        sudo: bool = False,
+        sudo_user: str | None = None,
+        *_: Any,
+        **__: Any,
+    ) -> None:
+        node = self.nodes.get(hostspec)
+        if node is None:
+            defaults = Defaults(sudo=sudo, sudo_user=sudo_user)
+            node = node_from_hostspec(ssm_spec.spec(hostspec, region, profile), defaults)
+        self._take(node, None)
+
+
+BACKENDS: dict[str, type[NodeBackend]] = {"paramiko": NodeBackend, "ssm": SsmBackend}
+
+
 class Result(CommandResult):  # type: ignore[misc]
     """A command's result that shows sizes, not contents: testinfra's own repr carries output into every report."""
 
@@ -92,14 +117,15 @@ class Result(CommandResult):  # type: ignore[misc]
 
 def host_for(node: Node, connection: Connection, command_timeout: float = COMMAND_TIMEOUT) -> Host:
     """testinfra's Host of a node, over a login that is there already. command_timeout: seconds for each command."""
-    backend = NodeBackend.over(node, connection, command_timeout)
+    backend = BACKENDS[node.carrier].over(node, connection, command_timeout)
     host = Host(backend)
     backend.set_host(host)
     return host
 
 
 def install(connections: Connections, nodes: Iterable[Node]) -> None:
-    """Make ours testinfra's "paramiko" backend, with the run's logins and nodes for `testinfra.get_host`."""
-    testinfra.backend.BACKENDS["paramiko"] = f"{__name__}.{NodeBackend.__name__}"
+    """Make ours testinfra's backends of those names, with the run's logins and nodes for `testinfra.get_host`."""
+    for name, backend in BACKENDS.items():
+        testinfra.backend.BACKENDS[name] = f"{__name__}.{backend.__name__}"
     NodeBackend.connections = connections
     NodeBackend.nodes = {node.name: node for node in nodes}

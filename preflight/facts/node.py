@@ -17,15 +17,15 @@ class Login(Fact, frozen=True, kw_only=True):
     """The one login of this run.
 
     user: who logged in; sudo_user: whom the probe ran as, None without sudo
-    carrier: "paramiko"; milliseconds: until the probe could be started
-    host_key: verified | not verified (--insecure-host-keys)
+    carrier: "paramiko" or "ssm"; milliseconds: until the probe could be started
+    host_key: verified | not verified (--insecure-host-keys) | not applicable (over "ssm", where AWS knows the instance)
     """
 
     user: str
     sudo_user: str | None
     carrier: str
     milliseconds: float
-    host_key: Literal["verified", "not verified"]
+    host_key: Literal["verified", "not verified", "not applicable"]
 
 
 class System(Fact, frozen=True, kw_only=True):

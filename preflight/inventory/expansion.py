@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import re
+import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
+from ..addresses import is_address
 from .hostspec import Given, parse, readable_file
 from .node import Defaults, InventoryError, Node
-from .variables import node_of
-from .yaml_file import Inventory, expand_range, read_inventory
+from .sources import Sources
+from .variables import Inventory, node_of
+from .yaml_file import expand_range
 
 MOST_SHOWN = 20
 """Instances in a line of the header."""
 
 
 def expand(
-    hosts: str | None, inventory: Path | None, defaults: Defaults, say: Callable[[str], object] = lambda line: None
+    hosts: str | None,
+    inventory: Path | None,
+    defaults: Defaults,
+    say: Callable[[str], object] = lambda line: None,
+    *,
+    by_ansible: bool = False,
 ) -> tuple[Node, ...]:
     """The nodes of a run, in the order given; the same target twice is one node, but for two of its ES ports.
 
-    say: gets a line for each word that AWS was asked about. Raises InventoryError, one sentence saying what to type.
+    by_ansible: the inventory is Ansible's to read, where it is installed
+    say: gets a line for the header on how the nodes were found
+    Raises InventoryError, one sentence saying what to type.
     """
-    known = read_inventory(inventory) if inventory else Inventory({}, {})
     words = [word.strip() for word in (hosts or "").split(",") if word.strip()]
+    for word in words:
+        if not word.isprintable():
+            raise InventoryError(f"{word!r} in --hosts is no host name: it holds characters that cannot be printed")
+    sources = Sources(say)
+    known = sources.get(inventory, by_ansible=by_ansible) if inventory else Inventory({}, {})
     if not words:
         if inventory:
             raise InventoryError(
@@ -40,7 +55,15 @@ def expand(
         ssh_config=readable_file(defaults.ssh_config, "--ssh-config"),
         identity_file=readable_file(defaults.identity_file, "--ssh-identity-file"),
     )
-    nodes = [node for word in words for node in _of_word(word, known, defaults)]
+    nodes = [
+        node
+        for word in words
+        for node in (
+            _of_ansible(word, inventory, sources, defaults)
+            if word.startswith("ansible://")
+            else _of_word(word, known, defaults)
+        )
+    ]
     if defaults.sudo_user and not defaults.sudo and not any(node.sudo for node in nodes):
         raise InventoryError(f"--sudo-user={defaults.sudo_user} does nothing without --sudo: add --sudo")
     nodes = _named(_distinct(nodes))
@@ -69,8 +92,6 @@ def _shown(nodes: Sequence[Node]) -> str:
 
 def _of_word(word: str, known: Inventory, defaults: Defaults) -> Iterator[Node]:
     """The nodes one word of --hosts stands for: a group, a glob, a range, or a host known to the inventory or not."""
-    if not word.isprintable():
-        raise InventoryError(f"{word!r} in --hosts is no host name: it holds characters that cannot be printed")
     if "://" not in word and re.search(r"[!&]", word):
         raise InventoryError(f"{word} in --hosts: ! and & are not read; list the groups, globs and hosts you want")
     if word.startswith("ec2://"):
@@ -80,11 +101,10 @@ def _of_word(word: str, known: Inventory, defaults: Defaults) -> Iterator[Node]:
     if bare and re.search(r"\[[^\]]*:[^\]]*\]", word.rpartition("@")[2]):
         login, at, pattern = word.rpartition("@")
         for name in expand_range(pattern, "--hosts"):
+            _refuse_unknown(f"{login}{at}{name}", known)
             yield from _of_name(parse(f"{login}{at}{name}"), known, defaults)
     elif bare and re.search(r"[*?\[]", word):
-        names = [name for name in known.hosts if fnmatch.fnmatchcase(name, word)]
-        groups = [name for name in known.groups if fnmatch.fnmatchcase(name, word)]
-        found = dict.fromkeys([*names, *(host for group in groups for host in known.groups[group])])
+        found = _matching(word, known)
         if not found:
             where = (
                 f"the inventory's {len(known.hosts)} hosts" if known.groups else "anything: it needs --inventory=FILE"
@@ -98,7 +118,52 @@ def _of_word(word: str, known: Inventory, defaults: Defaults) -> Iterator[Node]:
         for name in known.groups[word]:
             yield node_of(name, Given(host=name), known.hosts[name], defaults)
     else:
+        _refuse_unknown(word, known)
         yield from _of_name(parse(word), known, defaults)
+
+
+def _matching(pattern: str, known: Inventory) -> list[str]:
+    """Hosts of that name, or in a group of that name; a glob matches all of it."""
+    hosts = [name for name in known.hosts if fnmatch.fnmatchcase(name, pattern)]
+    groups = [name for name in known.groups if fnmatch.fnmatchcase(name, pattern)]
+    return list(dict.fromkeys([*hosts, *(host for group in groups for host in known.groups[group])]))
+
+
+def _refuse_unknown(word: str, known: Inventory) -> None:
+    """A mistyped group would else be a host that cannot be reached. A user, a port or an address say: a host."""
+    if known.groups and re.fullmatch(r"[^@:/]+", word) and word not in known.hosts and not is_address(word):
+        raise InventoryError(f"{word} in --hosts is {_nearly(word, known)}; a host outside of it is paramiko://{word}")
+
+
+def _nearly(word: str, known: Inventory) -> str:
+    near = difflib.get_close_matches(word, [*known.groups, *known.hosts], n=1)
+    groups = ", ".join(sorted(known.groups))
+    return f"neither a host nor a group of the inventory: {f'did you mean {near[0]}?' if near else f'groups: {groups}'}"
+
+
+def _of_ansible(word: str, inventory: Path | None, sources: Sources, defaults: Defaults) -> Iterator[Node]:
+    """ansible://PATTERN?ansible_inventory=FILE, as testinfra has it: a host, a group or a glob; none is every host."""
+    place, _, query = word.removeprefix("ansible://").partition("?")
+    pattern = urllib.parse.unquote(place) or "all"
+    keys = [part for part in query.split("&") if part]
+    own = [part for part in keys if part.startswith("ansible_inventory=")]
+    rest = "&".join(part for part in keys if part not in own)
+    # Its own inventory beats --ansible-inventory, as in testinfra.
+    path = _place(urllib.parse.unquote(own[0].partition("=")[2])) if own else inventory
+    known = sources.get(path, by_ansible=True)
+    given = parse(f"paramiko://inventory{f'?{rest}' if rest else ''}")
+    found = _matching(pattern, known)
+    if not found:
+        raise InventoryError(f"{word} matches no host: {pattern} is {_nearly(pattern, known)}")
+    for name in found:
+        yield node_of(name, msgspec.structs.replace(given, host=name), known.hosts[name], defaults)
+
+
+def _place(path: str) -> Path:
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise InventoryError(f"?ansible_inventory={path}: there is no such file")
+    return found
 
 
 def _of_ec2(word: str, defaults: Defaults) -> Iterator[Node]:
@@ -122,7 +187,8 @@ def _distinct(nodes: Iterable[Node]) -> list[Node]:
     for node in nodes:
         if node.instance in instances:
             continue
-        target = (node.host, node.port, node.user, node.ssh_config, node.proxy_jump, node.es_port)
+        way = (node.carrier, node.region, node.profile, node.ssh_config, node.proxy_jump)
+        target = (node.host, node.port, node.user, *way, node.es_port)
         first = targets.setdefault(target, node)
         if node.instance and first.instance and node.instance != first.instance:
             raise InventoryError(

@@ -6,12 +6,14 @@ import difflib
 import ipaddress
 import re
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from testinfra.backend import BACKENDS, parse_hostspec
 
+from ..connection import ssm_spec
 from .node import InventoryError
 
 QUERY_KEYS = ("sudo", "sudo_user", "ssh_config", "ssh_identity_file", "timeout")
@@ -23,6 +25,9 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     """What one word of --hosts says; None where it says nothing."""
 
     host: str
+    carrier: Literal["paramiko", "ssm"] | None = None
+    region: str | None = None
+    profile: str | None = None
     port: int | None = None
     user: str | None = None
     password: str | None = None
@@ -75,8 +80,8 @@ def _shown(spec: str) -> str:
 def parse(spec: str) -> Given:
     """One hostspec, read with testinfra's own reader; what that one drops silently is refused here."""
     scheme, separator, _ = spec.partition("://")
-    if separator and scheme != "paramiko":
-        if scheme in BACKENDS or scheme in ("ec2", "ssm"):
+    if separator and scheme not in ("paramiko", "ssm"):
+        if scheme in BACKENDS or scheme == "ec2":
             raise InventoryError(f"{scheme}:// does not yet reach nodes: write paramiko://HOST, or just HOST")
         raise InventoryError(f"{_shown(spec)} names no connection there is: write paramiko://HOST, or just HOST")
     try:
@@ -92,27 +97,36 @@ def parse(spec: str) -> Given:
     login, at, place = address.rpartition("@")
     user, _, password = login.partition(":")
     host, port, name = split_address(f"{user}{at}{place}")
+    if scheme == "ssm":
+        if login or port is not None:
+            raise InventoryError(f"ssm://{host} takes no user, password or port: write ssm://INSTANCE-ID?region=REGION")
+        return msgspec.structs.replace(_query(query, host, ssm_spec.QUERY_KEYS), carrier="ssm")
     return msgspec.structs.replace(
         _query(query, host), port=port, user=name, password=urllib.parse.unquote(password) or None
     )
 
 
-def _query(query: Iterable[tuple[str, str]], host: str) -> Given:
+def _query(query: Iterable[tuple[str, str]], host: str, keys: Sequence[str] = QUERY_KEYS) -> Given:
     values: dict[str, str] = {}
     for key, value in query:
-        if key not in QUERY_KEYS:
-            near = difflib.get_close_matches(key, QUERY_KEYS, n=1, cutoff=0.0)[0]
+        if key not in keys:
+            near = difflib.get_close_matches(key, keys, n=1, cutoff=0.0)[0]
             raise InventoryError(f"?{key}= of {host} means nothing here: did you mean ?{near}=?")
         if key in values:
             raise InventoryError(f"?{key}= of {host} is given twice")
         if not value:
             raise InventoryError(f"?{key}= of {host} has no value")
         values[key] = value
+    for key in ("region", "profile"):
+        if not ssm_spec.NAME.fullmatch(values.get(key, "-")):
+            raise InventoryError(f"?{key}={values[key]} of {host} is no {key}'s name")
     sudo = boolean(values["sudo"], f"?sudo= of {host}") if "sudo" in values else None
     if "sudo_user" in values and sudo is False:
         raise InventoryError(f"?sudo_user={values['sudo_user']} of {host} contradicts sudo=false")
     return Given(
         host=host,
+        region=values.get("region"),
+        profile=values.get("profile"),
         sudo=sudo,
         sudo_user=values.get("sudo_user"),
         ssh_config=readable_file(values.get("ssh_config"), f"?ssh_config of {host}"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -13,6 +15,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     """One host to survey, with all that is needed to log in to it and to ask its Elasticsearch.
 
     name: unique label in reports; host: as ssh would be told it; port, user: None for what ssh_config says
+    carrier: what carries the suite's bytes there; over "ssm" host is the instance id, nobody logs in and sudo is only
+    for another user than root; region, profile: of that carrier, None for what AWS's own configuration says
     password: from a hostspec only, never shown; files: absolute paths; proxy_jump: None for what ssh_config says
     sudo_user: None for root; connect_timeout: seconds, None for the run's own
     instance: its EC2 instance id, found_by: the ec2:// word that it matches; None where it was given otherwise
@@ -24,6 +28,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     host: str
+    carrier: Literal["paramiko", "ssm"] = "paramiko"
+    region: str | None = None
+    profile: str | None = None
     port: int | None = None
     user: str | None = None
     password: str | None = None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+import shlex
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from .hostspec import Given, boolean, is_host, parse, readable_file
+from ..connection import ssm_spec
+from .hostspec import Given, boolean, is_host, parse, readable_file, split_address
 from .node import Defaults, InventoryError, Node
 
 CLIENT_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -14,13 +17,42 @@ CLIENT_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Variable(NamedTuple):
-    """A variable's value and the line that set it ("FILE:LINE")."""
+    """A variable's value, the line that set it ("FILE:LINE"), and what a relative path in it is relative to."""
 
     value: object
     where: str
+    base: Path
 
 
 Variables = dict[str, Variable]
+
+
+class Inventory(NamedTuple):
+    """hosts: name to merged variables; groups: name to the hosts in it and below, both in the file's order."""
+
+    hosts: dict[str, Variables]
+    groups: dict[str, tuple[str, ...]]
+
+
+OURS = (
+    "preflight_ssh_config",
+    "preflight_es_user",
+    "preflight_es_password_file",
+    "preflight_es_api_key_file",
+    "preflight_es_ca",
+    "preflight_es_url",
+    "preflight_keystore_password_file",
+    "preflight_es_port",
+    "preflight_static_key_clients",
+)
+"""The variables that are this suite's own; a misspelt one is refused, all others belong to somebody else."""
+
+
+def refuse_misspelt(name: str, where: str) -> None:
+    """Raises InventoryError for a variable that is nearly one of ours."""
+    if name.startswith("preflight_") and name not in OURS:
+        near = difflib.get_close_matches(name, OURS, n=1, cutoff=0.0)[0]
+        raise InventoryError(f"{where}: there is no variable {name!r}: did you mean {near}?")
 
 
 class Reader:
@@ -78,11 +110,15 @@ class Reader:
         text = self.text(*names)
         if text is None:
             return None
-        where = self.where(*names)
-        return readable_file(text, where, Path(where.rpartition(": ")[0].rpartition(":")[0]).absolute().parent)
+        return readable_file(text, self.where(*names), self.base(*names))
+
+    def base(self, *names: str) -> Path:
+        """What a relative path in the last of those variables is relative to."""
+        return self.variables[next(name for name in names if name in self.variables)].base
 
 
 CONNECTIONS = ("ssh", "paramiko", "paramiko_ssh", "smart", "ansible.builtin.ssh", "ansible.netcommon.paramiko")
+SSM_CONNECTIONS = ("aws_ssm", "amazon.aws.aws_ssm", "community.aws.aws_ssm")
 _USER = ("ansible_user", "ansible_ssh_user")
 _PORT = ("ansible_port", "ansible_ssh_port")
 _HOST = ("ansible_host", "ansible_ssh_host")
@@ -93,6 +129,8 @@ def node_of(name: str, given: Given, variables: Variables, defaults: Defaults) -
     """What the hostspec says beats the host's variables, and those beat the command line's defaults."""
     read = Reader(name, variables)
     connection = read.text("ansible_connection")
+    if given.carrier == "ssm" or connection in SSM_CONNECTIONS:
+        return _over_ssm(name, given, read, defaults)
     if connection not in (None, *CONNECTIONS):
         raise InventoryError(
             f"{read.where('ansible_connection')} is {connection}, not yet a way to reach a node: write ssh"
@@ -103,6 +141,43 @@ def node_of(name: str, given: Given, variables: Variables, defaults: Defaults) -
             raise InventoryError(f"host {host!r} of the inventory is no name to log in to: give it an ansible_host")
         raise InventoryError(f"{read.where(*_HOST)} is {host!r}, no host name or address")
     port = read.port(*_PORT) if port is None else port
+    sudo, sudo_user = _sudo(name, given, read, defaults)
+    arguments = _ssh_arguments(read)
+    return Node(
+        name=name,
+        host=host,
+        port=port,
+        user=user or read.text(*_USER),
+        password=given.password,
+        identity_file=given.identity_file or read.file(*_KEY) or defaults.identity_file,
+        ssh_config=given.ssh_config or arguments.config or defaults.ssh_config,
+        proxy_jump=arguments.proxy_jump,
+        sudo=sudo,
+        sudo_user=sudo_user,
+        connect_timeout=given.connect_timeout,
+        **_elasticsearch(read),
+    )
+
+
+def _over_ssm(name: str, given: Given, read: Reader, defaults: Defaults) -> Node:
+    """A node that AWS Systems Manager runs commands on: as root, so that sudo is for another user alone."""
+    instance = read.text("ansible_aws_ssm_instance_id", *_HOST) or given.host
+    if not ssm_spec.INSTANCE.fullmatch(instance):
+        raise InventoryError(f"ssm://{instance} is no instance id: write ssm://i-0123456789abcdef0?region=REGION")
+    _, sudo_user = _sudo(name, given, read, defaults)
+    return Node(
+        name=name,
+        host=instance,
+        carrier="ssm",
+        region=given.region or read.text("ansible_aws_ssm_region"),
+        profile=given.profile or read.text("ansible_aws_ssm_profile"),
+        sudo=sudo_user not in (None, "root"),
+        sudo_user=None if sudo_user == "root" else sudo_user,
+        **_elasticsearch(read),
+    )
+
+
+def _sudo(name: str, given: Given, read: Reader, defaults: Defaults) -> tuple[bool, str | None]:
     sudo, sudo_user = given.sudo, given.sudo_user
     if sudo is None and (text := read.text("ansible_become")) is not None:
         sudo = boolean(text, read.where("ansible_become"))
@@ -113,26 +188,21 @@ def node_of(name: str, given: Given, variables: Variables, defaults: Defaults) -
         )
     if sudo and (method := read.text("ansible_become_method")) not in (None, "sudo", "ansible.builtin.sudo"):
         raise InventoryError(f"{read.where('ansible_become_method')} is {method}: only sudo is known")
-    return Node(
-        name=name,
-        host=host,
-        port=port,
-        user=user or read.text(*_USER),
-        password=given.password,
-        identity_file=given.identity_file or read.file(*_KEY) or defaults.identity_file,
-        ssh_config=given.ssh_config or _ssh_config(read) or defaults.ssh_config,
-        sudo=sudo,
-        sudo_user=(sudo_user or read.text("ansible_become_user") or defaults.sudo_user) if sudo else None,
-        connect_timeout=given.connect_timeout,
-        es_port=read.port("preflight_es_port"),
-        es_url=_url(read),
-        es_ca=read.file("preflight_es_ca"),
-        es_user=read.text("preflight_es_user"),
-        es_password_file=read.file("preflight_es_password_file"),
-        es_api_key_file=read.file("preflight_es_api_key_file"),
-        keystore_password_file=read.file("preflight_keystore_password_file"),
-        static_key_clients=read.words("preflight_static_key_clients"),
-    )
+    return sudo, (sudo_user or read.text("ansible_become_user") or defaults.sudo_user) if sudo else None
+
+
+def _elasticsearch(read: Reader) -> dict[str, Any]:
+    """What a node's variables say of its Elasticsearch, however the node is reached."""
+    return {
+        "es_port": read.port("preflight_es_port"),
+        "es_url": _url(read),
+        "es_ca": read.file("preflight_es_ca"),
+        "es_user": read.text("preflight_es_user"),
+        "es_password_file": read.file("preflight_es_password_file"),
+        "es_api_key_file": read.file("preflight_es_api_key_file"),
+        "keystore_password_file": read.file("preflight_keystore_password_file"),
+        "static_key_clients": read.words("preflight_static_key_clients"),
+    }
 
 
 def _url(read: Reader) -> str | None:
@@ -146,23 +216,72 @@ def _url(read: Reader) -> str | None:
     return url
 
 
-def _ssh_config(read: Reader) -> str | None:
-    """preflight_ssh_config, or the -F of Ansible's ssh arguments; any other argument is refused, never dropped."""
+TUNING = frozenset(
+    {
+        "compression",
+        "controlmaster",
+        "controlpath",
+        "controlpersist",
+        "loglevel",
+        "serveralivecountmax",
+        "serveraliveinterval",
+    }
+)
+"""ssh options, in lower case, that change nothing of which host is reached and who logs in."""
+
+
+class _Arguments(NamedTuple):
+    config: str | None = None
+    proxy_jump: str | None = None
+
+
+def _ssh_arguments(read: Reader) -> _Arguments:
+    """preflight_ssh_config in place of all of Ansible's ssh arguments; without it their -F and ProxyJump.
+
+    What tunes a connection is stepped over, any other argument is refused, never dropped.
+    """
     own = read.file("preflight_ssh_config")
+    if own:
+        return _Arguments(config=own)
+    found = _Arguments()
     for name in ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args"):
-        arguments = read.text(name)
-        if not arguments or not arguments.strip():
+        text = read.text(name)
+        if text and text.strip():
+            given = _split(text, read.where(name), read.base(name))
+            found = _Arguments(found.config or given.config, found.proxy_jump or given.proxy_jump)
+    return found
+
+
+def _split(text: str, where: str, base: Path) -> _Arguments:
+    refusal = InventoryError(
+        f"{where} is {text!r}, of which only -F FILE and ProxyJump are read: put all of it into an ssh_config and name "
+        "that with preflight_ssh_config, which beats it"
+    )
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise refusal from error
+    config = jump = None
+    while words:
+        word = words.pop(0)
+        if word == "-C":
             continue
-        match = re.fullmatch(r"""\s*-F\s*(["']?)([^"']+?)\1\s*""", arguments)
-        if not match or match[2].startswith("-") or (re.search(r"\s", match[2]) and not match[1]):
-            raise InventoryError(
-                f"{read.where(name)} is {arguments!r}, of which only -F FILE is read: put the rest into an ssh_config "
-                "and name it with preflight_ssh_config"
-            )
-        where = read.where(name)
-        base = Path(where.rpartition(": ")[0].rpartition(":")[0]).absolute().parent
-        own = own or readable_file(match[2], where, base)
-    return own
+        flag, value = word[:2], word[2:] or (words.pop(0) if words else "")
+        if flag not in ("-F", "-J", "-o") or not value or value.startswith("-"):
+            raise refusal
+        if flag == "-F":
+            config = config or readable_file(value, where, base)
+            continue
+        written = f"ProxyJump={value}" if flag == "-J" else value
+        option, _, value = re.sub(r"\s*=\s*|\s+", "=", written, count=1).partition("=")
+        if option.lower() == "proxyjump" and value:
+            jump = jump or value
+        elif option.lower() not in TUNING:
+            raise refusal
+    if jump and jump.lower() != "none":
+        for hop in jump.split(","):
+            split_address(hop.removeprefix("ssh://"))
+    return _Arguments(config, jump)
 
 
 def node_from_hostspec(spec: str, defaults: Defaults) -> Node:

@@ -7,44 +7,28 @@ all.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import yaml
 
 from .node import InventoryError
-from .variables import Variable, Variables
+from .variables import Inventory, Variable, Variables, refuse_misspelt
 
 MOST_HOSTS = 10_000
 """Of one range; more is a slip of the keyboard."""
-
-OURS = (
-    "preflight_ssh_config",
-    "preflight_es_user",
-    "preflight_es_password_file",
-    "preflight_es_api_key_file",
-    "preflight_es_ca",
-    "preflight_es_url",
-    "preflight_keystore_password_file",
-    "preflight_es_port",
-    "preflight_static_key_clients",
-)
-"""The variables that are this suite's own; a misspelt one is refused, all others belong to somebody else."""
-
 
 LABEL = re.compile(r"[\w.:%+-]+")
 """A host's name in an inventory; what --hosts reads otherwise (globs, commas, users) is not in it."""
 
 
-class Inventory(NamedTuple):
-    """hosts: name to merged variables; groups: name to the hosts in it and below, both in the file's order."""
+INI = "; an INI inventory becomes YAML with `ansible-inventory -i FILE --list -y`"
 
-    hosts: dict[str, Variables]
-    groups: dict[str, tuple[str, ...]]
+
+class NotYaml(InventoryError):
+    """The file is no inventory in YAML; it may be one in INI."""
 
 
 def read_inventory(path: Path) -> Inventory:
@@ -62,8 +46,9 @@ def read_inventory(path: Path) -> Inventory:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        hint = "; an INI inventory becomes YAML with `ansible-inventory -i FILE --list -y`" if _looks_ini(text) else ""
-        raise InventoryError(f"{where}: not valid YAML ({problem}){hint}") from error
+        if _looks_ini(text):
+            raise NotYaml(f"{where}: not valid YAML ({problem}){INI}") from error
+        raise InventoryError(f"{where}: not valid YAML ({problem})") from error
     except RecursionError as error:
         raise InventoryError(f"{path}: nested too deeply") from error
     return _Reader(path).read(top)
@@ -177,12 +162,8 @@ class _Reader:
         if mapping is None:
             return []
         if not isinstance(mapping, _Mapping):
-            hint = (
-                "; an INI inventory becomes YAML with `ansible-inventory -i FILE --list -y`" if what == "groups" else ""
-            )
-            raise InventoryError(
-                f"{self._where(line)}: {what} must be a mapping, one `name:` a line, not {type(mapping).__name__}{hint}"
-            )
+            said = f"{self._where(line)}: {what} must be a mapping, one `name:` a line, not {type(mapping).__name__}"
+            raise NotYaml(said + INI) if what == "groups" else InventoryError(said)
         return [(key, value, mapping.lines[key]) for key, value in mapping.items()]
 
     def _group(self, name: str, body: object, line: int) -> None:
@@ -199,7 +180,8 @@ class _Reader:
                     for host in expand_range(address, self._where(host_at)):
                         if not LABEL.fullmatch(host):
                             raise InventoryError(f"{self._where(host_at)}: {host!r} is no name for a host")
-                        own = {"ansible_port": Variable(port, self._where(host_at)), **found} if port else found
+                        where = self._where(host_at)
+                        own = {"ansible_port": Variable(port, where, self.path.parent), **found} if port else found
                         group.hosts.setdefault(host, {}).update(own)
             elif key == "children":
                 for child, child_body, child_at in self._items(value, at, f"children of {name}"):
@@ -213,10 +195,8 @@ class _Reader:
     def _variables(self, mapping: object, line: int) -> Variables:
         found = {}
         for name, value, at in self._items(mapping, line, "variables"):
-            if name.startswith("preflight_") and name not in OURS:
-                near = difflib.get_close_matches(name, OURS, n=1, cutoff=0.0)[0]
-                raise InventoryError(f"{self._where(at)}: there is no variable {name!r}: did you mean {near}?")
-            found[name] = Variable(value, self._where(at))
+            refuse_misspelt(name, self._where(at))
+            found[name] = Variable(value, self._where(at), self.path.absolute().parent)
         return found
 
     def _priority(self, name: str) -> int:

@@ -52,6 +52,7 @@ def connections(run: Run) -> Connections:
         run.connections = Connections(
             connect_timeout=run.choices.connect_timeout,
             insecure_host_keys=run.choices.insecure_host_keys,
+            aws_profile=run.choices.aws_profile,
         )
     return run.connections
 

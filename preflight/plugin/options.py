@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
 
     hosts: str | None = None
     inventory: Path | None = None
+    by_ansible: bool = False
     ssh_config: Path | None = None
     ssh_identity_file: Path | None = None
     sudo: bool = False
@@ -53,7 +55,8 @@ def add(parser: pytest.Parser) -> None:
     option(
         "--inventory",
         metavar="FILE",
-        help="nodes and groups in Ansible's YAML layout, for names in --hosts (default: none)",
+        help="nodes and groups in Ansible's YAML layout, for names in --hosts; as --ansible-inventory=FILE Ansible "
+        "reads it, where it is installed (default: none)",
     )
     for name, default, what in (
         ("connect-timeout", 5.0, "until a node answers and its SSH login is done"),
@@ -146,7 +149,8 @@ def read(config: pytest.Config) -> Choices:
     extra = _extra_arguments(option.ssh_extra_args)
     choices = Choices(
         hosts=option.hosts,
-        inventory=_file(option.inventory, "--inventory"),
+        inventory=_inventory(option),
+        by_ansible=bool(option.ansible_inventory),
         ssh_config=_one(_file(option.ssh_config, "--ssh-config"), extra.config, "--ssh-config", "-F"),
         ssh_identity_file=_one(
             _file(option.ssh_identity_file, "--ssh-identity-file"), extra.identity, "--ssh-identity-file", "-i"
@@ -201,7 +205,6 @@ def _refuse_unsupported(config: pytest.Config) -> None:
             f"--connection={option.connection} is not supported: nodes are asked over SSH, by paramiko; leave it out"
         )
     for given, name, instead in (
-        (option.ansible_inventory, "--ansible-inventory", "give the inventory, in YAML, as --inventory=FILE"),
         (option.force_ansible, "--force-ansible", "nodes are asked over SSH; leave the option out"),
         (option.nagios, "--nagios", "read the exit status or reports/latest/results.jsonl"),
     ):
@@ -210,7 +213,7 @@ def _refuse_unsupported(config: pytest.Config) -> None:
 
 
 GATHERING = (
-    "hosts", "inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user",
+    "hosts", "inventory", "ansible_inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user",
     "insecure_host_keys", "read_only", "try_role", "es_url", "es_ca", "keystore_password_file", "aws", "aws_profile",
 )  # fmt: skip
 """Options that say how to ask nodes; --facts asks none."""
@@ -254,6 +257,20 @@ def _one(option: Path | None, extra: Path | None, name: str, flag: str) -> Path 
     if option and extra and option != extra:
         raise pytest.UsageError(f"{name} and --ssh-extra-args {flag} name different files: give one of them")
     return option or extra
+
+
+def _inventory(option: Any) -> Path | None:
+    """--inventory or --ansible-inventory; a directory is Ansible's to read."""
+    if option.inventory and option.ansible_inventory:
+        raise pytest.UsageError("--inventory and --ansible-inventory both name an inventory: give one of them")
+    name = "--inventory" if option.inventory else "--ansible-inventory"
+    value = option.inventory or option.ansible_inventory
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    if not path.exists():
+        raise pytest.UsageError(f"{name}={value}: this file does not exist")
+    return path
 
 
 def _file(value: str | None, name: str) -> Path | None:

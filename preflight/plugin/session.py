@@ -54,7 +54,7 @@ def _give_nodes(run: Run) -> None:
         aws_profile=choices.aws_profile,
     )
     try:
-        run.nodes = expand(choices.hosts, choices.inventory, defaults, run.header.append)
+        run.nodes = expand(choices.hosts, choices.inventory, defaults, run.header.append, by_ansible=choices.by_ansible)
     except InventoryError as error:
         run.usage = str(error)
         return

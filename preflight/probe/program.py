@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import base64
 import functools
 import shlex
 import threading
+import zlib
 from pathlib import Path
 
 SECTIONS = Path(__file__).parent / "sections"
@@ -13,7 +15,7 @@ SECTIONS = Path(__file__).parent / "sections"
 ORDER = (
     "base", "together", "network", "dialling", "gcm", "system", "process", "install", "keystore", "config", "sources",
     "log", "certificates", "owner", "imds", "routing", "truststore", "bucket", "container", "identity", "paths",
-    "relay", "serve",
+    "relay", "pieces", "serve",
 )  # fmt: skip
 """Files of sections/ in the order they are joined; each refers to those before it only."""
 
@@ -26,20 +28,31 @@ BOOTSTRAP = (
     'exec(compile(p,"preflight","exec"),{"__name__":"__main__"})'
 )
 
+# The same where standard input is text that a command brings along: compressed, in base64.
+UNPACKING = (
+    "import base64,io,sys,zlib;"
+    "sys.stdin=io.TextIOWrapper(io.BytesIO(zlib.decompress(base64.b64decode(sys.stdin.buffer.read()))));"
+)
+
 PYTHONS = ("/usr/bin/python3", "python3", "/usr/libexec/platform-python")
 """Tried in this order: the system's own first, as one in PATH may be a slow shim or lack a trust store."""
 
-# $1 is the bootstrap, the rest what stands before the interpreter. The first line on standard error says who starts
+# $1 is the bootstrap, the rest what stands before the interpreter; the program's argument is what AWS's agent calls the
+# instance, nothing where another carrier starts it. The first line on standard error says who starts
 # what, so that a refusal can name the sudoers line that mends it.
 LAUNCHER = (
     "LC_ALL=C; export LC_ALL; "
     f"for p in {' '.join(PYTHONS)}; do "
     'if command -v "$p" >/dev/null 2>&1; then '
-    'b=$1; shift; echo "preflight: ${LOGNAME:-$USER} starts $p" >&2; exec "$@" "$p" -I -S -u -c "$b"; '
+    'b=$1; shift; echo "preflight: ${LOGNAME:-$USER} starts $p" >&2; '
+    'exec "$@" "$p" -I -S -u -c "$b" "$AWS_SSM_INSTANCE_ID"; '
     "fi; done; "
     'echo "preflight: no Python" >&2; exit 127'
 )
 
+
+END = "es-preflight"
+"""Ends what a script brings along; no word of base64."""
 
 _JOINING = threading.Lock()
 """All nodes' threads ask at once, and Python 3.11's `ast` fails where two threads parse at the same time."""
@@ -68,6 +81,15 @@ def command(sudo: bool, sudo_user: str | None) -> str:
     if sudo:
         before = ["sudo", "-n", *(["-u", sudo_user] if sudo_user else []), "--"]
     return shlex.join(["exec", "/bin/sh", "-c", LAUNCHER, "sh", BOOTSTRAP, *before])
+
+
+def script(request: bytes, sudo_user: str | None) -> str:
+    """A shell script that brings the program and one line of request along, where there is no standard input."""
+    text = program()
+    packed = base64.b64encode(zlib.compress(b"%d\n%b%b\n" % (len(text), text, request), 9)).decode()
+    before = ["sudo", "-n", "-u", sudo_user, "--"] if sudo_user else []
+    start = shlex.join(["exec", "/bin/sh", "-c", LAUNCHER, "sh", UNPACKING + BOOTSTRAP, *before])
+    return f"{start} <<'{END}'\n{packed}\n{END}\n"
 
 
 def _bare(path: Path) -> str:

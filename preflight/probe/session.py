@@ -39,7 +39,10 @@ class Session:
     """The probe running on one node. Safe to use from several threads.
 
     user, python: whom it runs as there and on which Python.
+    confidential: nobody else reads what is asked and answered
     """
+
+    confidential = True
 
     def __init__(
         self,
@@ -82,6 +85,19 @@ class Session:
             return self._answer(answers, deadline, f"question {question['ask']!r}")
         finally:
             self._forget(number)
+
+    def ask_all(self, questions: list[dict[str, Any]], deadline: float) -> list[dict[str, Any] | Exception]:
+        """The answer to each of several questions or what `ask` would have raised, put one after another.
+
+        deadline: seconds for each
+        """
+        return [self._answered(question, deadline) for question in questions]
+
+    def _answered(self, question: dict[str, Any], deadline: float) -> dict[str, Any] | Exception:
+        try:
+            return self.ask(question, deadline)
+        except (ConnectionFailed, ProbeFailed) as error:
+            return error
 
     def clock_offset(self, deadline: float = 5.0) -> float:
         """The node's clock minus the controller's, seconds, half the round trip removed. Raises as `ask` does."""

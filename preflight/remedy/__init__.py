@@ -5,7 +5,7 @@ the node is typed on the node; one for the controller on the machine that runs t
 """
 
 from .asking import ask, restart
-from .aws import lead_to_s3, let_through, open_pairs
+from .aws import agree, lead_to_s3, let_through, open_pairs
 from .bucket import reach_bucket, set_clock
 from .cluster import delete_leftovers, make_alike, take_snapshot
 from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
@@ -22,6 +22,7 @@ from .sources import remove_idle_keys, remove_outside_keys
 from .tls import renew as renew_certificate
 
 __all__ = [
+    "agree",
     "allow_role",
     "ask",
     "come_back",

@@ -23,6 +23,8 @@ KEYSTORE_PASSWORD = "ES_PREFLIGHT_KEYSTORE_PASSWORD_FILE"  # noqa: S105 - a vari
 def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST", body: str = "") -> Command:
     """One request to the node's own HTTP address, typed on the controller; the login goes through standard input.
 
+    Of a node over ssm:// to the address that the run asked, from the controller itself.
+
     body: a shell command that prints what else curl is to read there
     """
     view = node.view
@@ -30,7 +32,7 @@ def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST", body: 
     # A proxy of the node's environment is no way to the node itself.
     curl = ["curl", "-sS", "-K", "-", "--noproxy", urlsplit(url).hostname or "*"]
     authority = _authority(node)
-    if url.startswith("https:") and authority:
+    if url.startswith("https:") and authority and not over_ssm(node):
         curl += ["--cacert", authority]
     curl += ["-X", method, url]
     remote = "sudo " + " ".join(shlex.quote(word) for word in curl)
@@ -44,7 +46,15 @@ def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST", body: 
         )
     if body:
         login = f"{{ {login}; {body}; }}"
+    if over_ssm(node):
+        # A session there has a terminal, which would show the login: Elasticsearch is asked from here, as the run did.
+        return Command(where=CONTROLLER, text=f"{login} | {shlex.join(curl)}")
     return Command(where=CONTROLLER, text=f"{login} | {node.ssh} {shlex.quote(remote)}")
+
+
+def over_ssm(node: NodeFacts) -> bool:
+    """What logs in to the node takes no command after it."""
+    return str(node.ssh).startswith("aws ssm ")
 
 
 def reload(survey: Survey, node: NodeFacts) -> Command:

@@ -154,6 +154,28 @@ def _subnets_on(survey: Survey, table: str) -> list[str]:
     return next((list(t.subnets) for t in aws.tables if t.id == table), [])
 
 
+def agree(survey: Survey, node: NodeFacts) -> Remedy:
+    """What shows the instances; which of tag, membership and instance is wrong, only their owner knows."""
+    aws = survey.aws
+    found = aws.tagged if aws is not None and not isinstance(aws, Unknown) else None
+    if found is None:
+        return Remedy(advice=(AFTERWARDS,))
+    filters = " ".join(shlex.quote(f"Name=tag:{key},Values={','.join(values)}") for key, values in found.tags.items())
+    show = (
+        f"aws ec2 describe-instances{_region(survey)} --filters {filters} --query "
+        "'Reservations[].Instances[].[InstanceId,PrivateIpAddress,State.Name,LaunchTime]' --output table"
+    )
+    return Remedy(
+        caution="whether tag, instance or membership is wrong is its owner's to say: this shows who has the tags",
+        commands=(Command(where=CONTROLLER, text=show),),
+        advice=(
+            "an instance that is meant to be a member: give it among --hosts, and CLUSTER-1 and PORT-1 say why not",
+            "one that is not: it should not carry the nodes' tags, or --hosts and discovery.ec2.tag.* need one more",
+            AFTERWARDS,
+        ),
+    )
+
+
 def _region(survey: Survey) -> str:
     aws = survey.aws
     return "" if aws is None or isinstance(aws, Unknown) else f" --region {shlex.quote(aws.region)}"

@@ -7,7 +7,7 @@ import shlex
 from ..facts import Install, NodeFacts, Survey, Unknown
 from ..judgement import Command, Remedy
 from ..rules import restart
-from .asking import CONTROLLER, unit_of, waits
+from .asking import CONTROLLER, over_ssm, unit_of, waits
 from .region import drop_removed_settings
 from .restart import come_back
 
@@ -53,6 +53,6 @@ def reach_host(survey: Survey, node: NodeFacts) -> Remedy:
     hint = node.login.remedy if isinstance(node.login, Unknown) else ""
     return Remedy(
         caution="until it answers, nothing on this node is known",
-        commands=(Command(where=CONTROLLER, text=f"{node.ssh} true"),),
+        commands=(Command(where=CONTROLLER, text=node.ssh if over_ssm(node) else f"{node.ssh} true"),),
         advice=(hint,) if hint else (),
     )

@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from ..facts import AccessKey, CouldNotCheck, Keystore, NodeFacts, Survey, Unknown, known
+from ..facts import AccessKey, CouldNotCheck, Keystore, Login, NodeFacts, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import keystore, members
 
@@ -118,6 +118,12 @@ def _judge(survey: Survey, node: NodeFacts, setting: str) -> Different | None:
             keys[one.name] = key
     if node.name not in keys or len(keys) == 1:
         unread = node if node.name not in keys else peers[0]
+        if isinstance(unread.login, Login) and unread.login.carrier == "ssm":
+            raise CouldNotCheck(
+                f"{setting} of {unread.name} was not compared with its peers': nodes compare keys under a key of the "
+                "run, which is not sent over ssm:// since AWS would keep it",
+                "survey these nodes over SSH",
+            )
         raise CouldNotCheck(
             f"{setting} of {unread.name} could not be compared with its peers': "
             "Elasticsearch's own tool read that keystore, and it gives names alone"

@@ -7,7 +7,7 @@ from .bucket import bucket_path
 from .dialling import STAY, Call, dial_all
 from .identity import identity
 from .network import Unresolved, addresses_of, is_address, split_target
-from .routing import chosen_path
+from .routing import taken_path
 from .together import together, wrapped
 
 
@@ -97,7 +97,7 @@ def chosen(destinations, look):
                 address = addresses_of(address, look.deadline.left(5))[0]
             except Unresolved:
                 continue
-        found.append(chosen_path(destination["purpose"], address, look.deadline))
+        found.append(taken_path(destination["purpose"], address, look.deadline))
     return found
 
 
@@ -106,6 +106,6 @@ def bucket_and_route(asked, look, patience):
     if not bucket["addresses"]:
         return bucket, None
     try:
-        return bucket, chosen_path("s3:" + asked["repository"], bucket["addresses"][0], look.deadline)
+        return bucket, taken_path("s3:" + asked["repository"], bucket["addresses"][0], look.deadline)
     except Unseen as unseen:
         return bucket, unseen

@@ -18,6 +18,7 @@ from .keystore import keystore
 from .log import log
 from .owner import owner_of
 from .paths import paths
+from .pieces import hand_over
 from .process import NotTold, find_server, process
 from .relay import Relay
 from .routing import routing
@@ -116,15 +117,19 @@ class Program(object):
             self.relays[number] = Relay(number, self.send)
         threading.Thread(target=self.work, args=(message,), daemon=True).start()
 
-    def work(self, message):
-        number = message["id"]
+    def result(self, message):
+        """The answer, or why there is none."""
         try:
-            answer = {"id": number, "answer": self.answer(message)}
+            return {"answer": self.answer(message)}
         except Unseen as unseen:
-            answer = {"id": number, "error": unseen.reason, "remedy": unseen.remedy}
+            return {"error": unseen.reason, "remedy": unseen.remedy}
         except Exception as error:
             fault = our_fault(error)
-            answer = {"id": number, "error": fault.reason, "remedy": fault.remedy}
+            return {"error": fault.reason, "remedy": fault.remedy}
+
+    def work(self, message):
+        number = message["id"]
+        answer = dict(self.result(message), id=number)
         try:
             self.send(answer)
             relay = self.relays.get(number)
@@ -166,6 +171,24 @@ def end():
     os._exit(0)
 
 
+def answer_once(hello, greeting, output):
+    """Where there is no stream: all questions came along, their answers are printed as one.
+
+    nodes: instance id -> [{"es_port", "ask": [questions]}] in turn
+    """
+    nodes = hello["nodes"]
+    mine = nodes.get(sys.argv[1])
+    if mine is None:
+        if len(nodes) > 1:
+            raise Unseen("the SSM agent does not say which instance this is (AWS_SSM_INSTANCE_ID)")
+        mine = list(nodes.values())[0]
+    answers = []
+    for asked in mine:
+        program = Program("", output, asked["es_port"])
+        answers.append([dict(program.result(question), clock=time.time()) for question in asked["ask"]])
+    hand_over(dict(greeting, answers=answers), hello["name"], hello["piece"], output)
+
+
 def serve():
     source = sys.stdin.buffer
     hello = json.loads(source.readline().decode("ascii"))
@@ -174,10 +197,19 @@ def serve():
     # Whatever else writes to standard output from now on is no part of the protocol.
     output = os.dup(1)
     os.dup2(2, 1)
+    version = "%d.%d.%d" % sys.version_info[:3]
+    greeting = {"protocol": PROTOCOL, "python": version, "user": user_name(os.geteuid()), "pid": os.getpid()}
+    if "nodes" in hello:
+        try:
+            answer_once(hello, greeting, output)
+        except Exception as error:
+            fault = error if isinstance(error, Unseen) else our_fault(error)
+            os.write(2, (fault.reason + "\n").encode("ascii", "replace"))
+        finally:
+            end()
     program = Program(hello["marker"], output, hello["es_port"])
     os.write(output, b"\n")
-    version = "%d.%d.%d" % sys.version_info[:3]
-    program.send({"protocol": PROTOCOL, "python": version, "user": user_name(os.geteuid()), "pid": os.getpid()})
+    program.send(greeting)
     try:
         for line in source:
             program.take(json.loads(line.decode("ascii")))

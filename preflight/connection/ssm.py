@@ -1,0 +1,443 @@
+"""Nodes behind AWS Systems Manager: commands by its document AWS-RunShellScript, one request for up to fifty nodes.
+
+A command is no stream: nothing stays running between two of them, nothing is typed into one, and AWS keeps what was
+sent and what was printed, for whoever may read it. So no secret goes into a command.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import queue
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from . import Completed, Stream
+from .errors import (
+    AuthenticationFailed,
+    CommandTimeout,
+    ConnectionFailed,
+    ConnectionLost,
+    ForwardingForbidden,
+    HostUnreachable,
+    SessionRefused,
+)
+
+DOCUMENT = "AWS-RunShellScript"
+AT_ONCE = 50
+"""Most instances that one SendCommand takes by their ids."""
+
+OUTPUT = 24_000
+"""Characters of standard output that AWS keeps of one command on one instance (GetCommandInvocation)."""
+
+PARAMETERS = 64_000
+"""Characters of one command's script, beyond which its instances are split. AWS's own limit is not documented for this
+request; a document itself may have 64 kB."""
+
+DELIVERY = 15.0
+"""Seconds beside a command's own: until an instance has it, and until AWS has heard of its end."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+QUIET = 0.5
+"""Seconds in which nobody joined a phase, after which those that did not are no longer waited for."""
+
+POLLERS = 10
+POLICY = "docs/aws-ssm-policy.json is the policy that is enough"
+AGENT = (
+    "see that its SSM agent runs (systemctl status amazon-ssm-agent), that its instance profile allows what "
+    "AmazonSSMManagedInstanceCore does, and that its subnet reaches the endpoints ssm and ssmmessages; "
+    "or reach it over SSH"
+)
+
+DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+BAD_KEY = frozenset(
+    {"UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException", "InvalidSignatureException"}
+)
+LATER = frozenset({"InvocationDoesNotExist", "ThrottlingException", "Throttling"})
+"""Answers to a question about a command that say nothing yet: the first is normal right after sending."""
+
+T = TypeVar("T")
+Result = Completed | ConnectionFailed
+Render = Callable[[dict[str, list[Any]]], str]
+"""The script for instance -> the parts that were handed in for it."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What came of one part of a phase. place: its index among its instance's parts"""
+
+    done: Completed
+    place: int
+
+
+class SsmConnection:
+    """The Connection of one instance. Nobody logs in: the agent there runs every command as root."""
+
+    carrier = "ssm"
+    user = "root"
+    host_key: Literal["not applicable"] = "not applicable"
+
+    def __init__(self, fleet: Fleet, instance: str, milliseconds: float) -> None:
+        self.fleet, self.instance, self.milliseconds = fleet, instance, milliseconds
+
+    def run(self, command: str, stdin: bytes = b"", deadline: float = 30.0) -> Completed:
+        """One command, by itself. Raises ConnectionFailed and its kinds, also where AWS has cut off its output."""
+        if stdin:
+            raise SessionRefused("a command over ssm:// has no standard input")
+        done = self.fleet.send(command, [self.instance], deadline)[self.instance]
+        if isinstance(done, ConnectionFailed):
+            raise _again(done)
+        if len(done.stdout.decode()) >= OUTPUT:
+            raise ConnectionLost(
+                f"the command's output was cut off: over ssm:// AWS keeps its first {OUTPUT} characters",
+                "have the command print less, or reach the node over SSH",
+            )
+        return done
+
+    def open(self, command: str) -> Stream:
+        raise SessionRefused("no program stays running over ssm://")
+
+    def tunnel(self, host: str, port: int, deadline: float) -> socket.socket:
+        raise ForwardingForbidden("no connection is forwarded over ssm://")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Fleet:
+    """The instances of one region and profile. Safe to use from several threads.
+
+    region, profile: None for what AWS's own configuration says; timeout: seconds for a connection to AWS
+    calls: requests made, by their name
+    """
+
+    def __init__(self, region: str | None, profile: str | None, timeout: float) -> None:
+        self.calls: Counter[str] = Counter()
+        self._region, self._profile, self._timeout = region, profile, timeout
+        self._lock = threading.Lock()
+        self._made: Any = None
+        self._expected: dict[str, None] = {}
+        self._pings: dict[str, str | ConnectionFailed | None] = {}
+        self._members: set[object] = set()
+        self._phases: dict[object, _Phase] = {}
+        self._gathering = threading.Condition()
+
+    # -- who is there ------------------------------------------------------------------------------------------------
+
+    def expect(self, instance: str, member: object) -> None:
+        """That the run is about it: looked up with the others, and waited for where nodes are asked together."""
+        with self._lock:
+            self._expected.setdefault(instance)
+        with self._gathering:
+            self._members.add(member)
+
+    def leave(self, member: object) -> None:
+        """It is not waited for any longer."""
+        with self._gathering:
+            self._members.discard(member)
+            self._gathering.notify_all()
+
+    def connect(self, instance: str) -> SsmConnection:
+        """The connection to an instance whose agent is online. Raises HostUnreachable, or what AWS refused."""
+        started = time.monotonic()
+        with self._lock:
+            if instance not in self._pings:
+                self._expected.setdefault(instance)
+                unknown = [one for one in self._expected if one not in self._pings]
+                try:
+                    self._pings |= dict.fromkeys(unknown) | self._statuses(unknown)
+                except ConnectionFailed as failure:
+                    self._pings |= dict.fromkeys(unknown, failure)
+        status = self._pings[instance]
+        if isinstance(status, ConnectionFailed):
+            raise _again(status)
+        if status is None:
+            raise HostUnreachable(
+                f"AWS Systems Manager knows no managed node {instance} in {self._client.meta.region_name}", AGENT
+            )
+        if status != "Online":
+            raise HostUnreachable(f"the SSM agent of {instance} is not online (PingStatus {status})", AGENT)
+        return SsmConnection(self, instance, (time.monotonic() - started) * 1000)
+
+    def _statuses(self, instances: Sequence[str]) -> dict[str, str | None]:
+        found: dict[str, str | None] = {}
+        for chunk in _chunks(instances, AT_ONCE):
+            wanted = {"Filters": [{"Key": "InstanceIds", "Values": chunk}], "MaxResults": AT_ONCE}
+            while True:
+                try:
+                    page = self._call("describe_instance_information", **wanted)
+                except _Refused as refused:
+                    if refused.code != "InvalidInstanceId":
+                        raise refused.failure from refused
+                    # One that is not registered spoils the question about all.
+                    if len(chunk) > 1:
+                        for one in chunk:
+                            found |= self._statuses([one])
+                    break
+                found |= {one["InstanceId"]: one["PingStatus"] for one in page["InstanceInformationList"]}
+                if not page.get("NextToken"):
+                    break
+                wanted["NextToken"] = page["NextToken"]
+        return found
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    def send(self, script: str, instances: Collection[str], seconds: float) -> dict[str, Result]:
+        """Run a script on every instance, to its end; what became of it on each. seconds: that it may take there."""
+        results: dict[str, Result] = {}
+        _each(
+            _chunks(list(instances), AT_ONCE),
+            lambda chunk: results.update(self._of_chunk(script, chunk, seconds)),
+        )
+        return results
+
+    def _of_chunk(self, script: str, instances: list[str], seconds: float) -> dict[str, Result]:
+        try:
+            command = self._call(
+                "send_command",
+                InstanceIds=instances,
+                DocumentName=DOCUMENT,
+                Parameters={"commands": [script], "executionTimeout": [str(math.ceil(seconds) + 5)]},
+                TimeoutSeconds=max(30, math.ceil(seconds)),
+                Comment="Elasticsearch snapshot preflight",
+            )["Command"]["CommandId"]
+        except _Refused as refused:
+            if refused.code == "InvalidInstanceId" and len(instances) > 1:
+                # One that went away since it was looked up spoils the command for all.
+                apart = [self._of_chunk(script, [one], seconds) for one in instances]
+                return {one: result for results in apart for one, result in results.items()}
+            return dict.fromkeys(instances, refused.failure)
+        except ConnectionFailed as failure:
+            return dict.fromkeys(instances, failure)
+        return self._results(command, instances, seconds)
+
+    def _results(self, command: str, instances: Sequence[str], seconds: float) -> dict[str, Result]:
+        results: dict[str, Result] = {}
+        until, pause = time.monotonic() + seconds + DELIVERY, FIRST_PAUSE
+        pending = list(instances)
+
+        def look(instance: str) -> None:
+            result = self._result(command, instance)
+            if result is not None:
+                results[instance] = result
+
+        while pending and time.monotonic() < until:
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+            _each(pending, look)
+            pending = [one for one in pending if one not in results]
+        for one in pending:
+            results[one] = CommandTimeout(
+                f"no end of the command on {one} within {seconds:g} s", "a longer --command-timeout"
+            )
+        return results
+
+    def _result(self, command: str, instance: str) -> Result | None:
+        try:
+            told = self._call("get_command_invocation", CommandId=command, InstanceId=instance)
+        except _Refused as refused:
+            return None if refused.code in LATER else refused.failure
+        except ConnectionFailed as failure:
+            return failure
+        status = str(told["Status"])
+        details = str(told.get("StatusDetails") or status).replace(" ", "")
+        if details in _ENDINGS or status in _ENDINGS:
+            words, remedy = _ENDINGS.get(details) or _ENDINGS[status]
+            return ConnectionLost(f"{words} on {instance} (SSM status {details})", remedy)
+        if status not in ("Success", "Failed"):
+            return None
+        outputs = (told.get(f"Standard{name}Content") or "" for name in ("Output", "Error"))
+        stdout, stderr = (text.encode() for text in outputs)
+        return Completed(int(told["ResponseCode"]), stdout, stderr)
+
+    # -- phases ------------------------------------------------------------------------------------------------------
+
+    def together(self, key: object, member: object, instance: str, part: Any, render: Render, seconds: float) -> Part:
+        """Hand in a part of what is sent to all members of a phase in one command, and wait for its end.
+
+        key: parts of equal keys go together; the first one's render is used
+        It is sent once every expected member has come, or nobody came for a moment. Raises ConnectionFailed.
+        """
+        with self._gathering:
+            phase = self._phases.get(key)
+            if phase is None:
+                phase = self._phases[key] = _Phase(render)
+                threading.Thread(target=self._gather, args=(key, phase), name="ssm phase", daemon=True).start()
+            mine = phase.add(member, instance, part, seconds)
+            self._gathering.notify_all()
+        return mine()
+
+    def _gather(self, key: object, phase: _Phase) -> None:
+        with self._gathering:
+            while not self._members <= phase.members:
+                come = len(phase.members)
+                if not self._gathering.wait_for(
+                    lambda come=come: len(phase.members) != come or self._members <= phase.members,  # type: ignore[misc]
+                    QUIET,
+                ):
+                    break
+            del self._phases[key]
+        try:
+            self._send_parts(phase, list(phase.parts))
+        except Exception as error:  # whoever waits must hear of it, whatever it was
+            fault = ConnectionFailed(f"our own bug in a command over ssm://: {type(error).__name__}")
+            phase.end(dict.fromkeys(phase.parts, fault))
+
+    def _send_parts(self, phase: _Phase, instances: list[str]) -> None:
+        script = phase.render({one: phase.parts[one] for one in instances})
+        if len(script) > PARAMETERS and len(instances) > 1:
+            half = len(instances) // 2
+            _each([instances[:half], instances[half:]], lambda some: self._send_parts(phase, some))
+            return
+        phase.end(self.send(script, instances, phase.seconds))
+
+    # -- AWS ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def _client(self) -> Any:
+        if self._made is None:
+            # Half a second of import, for runs that need it.
+            import boto3
+            from botocore.config import Config
+            from botocore.exceptions import BotoCoreError
+
+            config = Config(
+                connect_timeout=self._timeout,
+                read_timeout=max(self._timeout, 10.0),
+                retries={"mode": "adaptive", "max_attempts": 10},
+                max_pool_connections=2 * POLLERS,
+            )
+            try:
+                session = boto3.Session(profile_name=self._profile, region_name=self._region)
+                self._made = session.client("ssm", config=config)
+            except BotoCoreError as error:
+                raise ConnectionFailed(f"AWS was not asked: {error}", self._check()) from error
+        return self._made
+
+    def _check(self) -> str:
+        profile = f" --profile {self._profile}" if self._profile else ""
+        return f"name the region as ?region=REGION, and check the credentials: aws sts get-caller-identity{profile}"
+
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """One request. Raises _Refused for what AWS answered, ConnectionFailed where it did not."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = self._client
+        name = client.meta.method_to_api_mapping[operation]
+        with self._gathering:
+            self.calls[name] += 1
+        try:
+            answer: dict[str, Any] = getattr(client, operation)(**arguments)
+        except ClientError as error:
+            code = str(error.response["Error"]["Code"])
+            raise _Refused(code, self._failure(code, str(error.response["Error"].get("Message", "")), name)) from error
+        except BotoCoreError as error:
+            raise ConnectionFailed(f"AWS was not asked: {error}", self._check()) from error
+        return answer
+
+    def _failure(self, code: str, message: str, name: str) -> ConnectionFailed:
+        if code in DENIED:
+            return AuthenticationFailed(f"AWS does not allow ssm:{name} to these credentials", f"allow it: {POLICY}")
+        if code in BAD_KEY:
+            return AuthenticationFailed(f"AWS refuses the credentials of this machine: {code}", self._check())
+        words = " ".join(message.split())[:200]
+        return ConnectionFailed(f"AWS answered ssm:{name} with {code}" + (f": {words}" if words else ""))
+
+
+_ENDINGS = {
+    "DeliveryTimedOut": ("AWS could not deliver the command", AGENT),
+    "Undeliverable": ("AWS could not deliver the command", AGENT),
+    "ExecutionTimedOut": ("the command outlived its time", "a longer --command-timeout"),
+    "TimedOut": ("the command outlived its time", "a longer --command-timeout"),
+    "Terminated": ("the command was given up before it ran", "run again"),
+    "Cancelled": ("somebody cancelled the command", "run again"),
+    "Cancelling": ("somebody cancelled the command", "run again"),
+    "AccessDenied": ("AWS did not let the command run", f"allow it: {POLICY}"),
+    "InvalidPlatform": (f"{DOCUMENT} does not run", "ssm:// reaches Linux nodes"),
+}
+"""What ends a command without a result of its own, by the status details that AWS documents (spaces left out)."""
+
+
+class _Refused(Exception):
+    """AWS answered with an error. failure: what it means to whoever waits"""
+
+    def __init__(self, code: str, failure: ConnectionFailed) -> None:
+        super().__init__(code)
+        self.code, self.failure = code, failure
+
+
+class _Phase:
+    """Parts of one command, gathered from several threads; all but `end` and waiting under the fleet's condition."""
+
+    def __init__(self, render: Render) -> None:
+        self.render, self.seconds = render, 0.0
+        self.members: set[object] = set()
+        self.parts: dict[str, list[Any]] = {}
+        self._waiting: dict[str, list[queue.SimpleQueue[Result]]] = {}
+
+    def add(self, member: object, instance: str, part: Any, seconds: float) -> Callable[[], Part]:
+        """What waits for the part's end."""
+        self.members.add(member)
+        self.seconds = max(self.seconds, seconds)
+        parts = self.parts.setdefault(instance, [])
+        place = len(parts)
+        parts.append(part)
+        mine: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        self._waiting.setdefault(instance, []).append(mine)
+
+        def wait() -> Part:
+            result = mine.get()
+            if isinstance(result, ConnectionFailed):
+                raise _again(result)
+            return Part(result, place)
+
+        return wait
+
+    def end(self, results: dict[str, Result]) -> None:
+        for instance, result in results.items():
+            for mine in self._waiting[instance]:
+                mine.put(result)
+
+
+def _again(failure: ConnectionFailed) -> ConnectionFailed:
+    """The same for one more thread to raise, with a traceback of its own."""
+    return type(failure)(str(failure), failure.remedy)
+
+
+def _chunks(items: Sequence[T], size: int) -> list[list[T]]:
+    rest = iter(items)
+    return [*iter(lambda: list(itertools.islice(rest, size)), [])]
+
+
+def _each(items: Iterable[T], work: Callable[[T], None]) -> None:
+    """work(item) for all, some at once. The threads are daemons: one that hangs keeps no interrupted run alive."""
+    todo: queue.SimpleQueue[T] = queue.SimpleQueue()
+    count = 0
+    for count, item in enumerate(items, 1):  # noqa: B007
+        todo.put(item)
+    failures: list[BaseException] = []
+
+    def worker() -> None:
+        try:
+            while True:
+                work(todo.get_nowait())
+        except queue.Empty:
+            pass
+        except BaseException as error:
+            failures.append(error)
+
+    if count <= 1:
+        worker()
+    else:
+        threads = [threading.Thread(target=worker, daemon=True) for _ in range(min(count, POLLERS))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    if failures:
+        raise failures[0]
