@@ -12,6 +12,7 @@ from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
 from .metadata import give_role
 from .network import look_at, open_ports, own_route, upstream_route
+from .policies import give_actions, let_ask, let_in, let_resolve
 from .process import join, reach_host, start_elasticsearch
 from .refusal import prove_role
 from .region import drop_removed_settings, set_region
@@ -31,9 +32,13 @@ __all__ = [
     "discovery_keys",
     "drop_removed_settings",
     "forget_loaded_keys",
+    "give_actions",
     "give_role",
     "join",
     "lead_to_s3",
+    "let_ask",
+    "let_in",
+    "let_resolve",
     "let_through",
     "look_at",
     "make_alike",
