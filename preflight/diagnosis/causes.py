@@ -13,7 +13,7 @@ from ..facts import CouldNotCheck, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, routes
 from ..rules import node as rules
-from . import aws, bucket, keys, outside, policies, ports, role
+from . import aws, bucket, keys, outside, policies, ports, role, tls
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -191,6 +191,7 @@ NODES_FIRST = (
 """Nothing else about such a node can be known before these are mended. Ports come next (ports.blocked)."""
 
 ROWS = (
+    Row(id="certificate-expired", ask=tls.expired),
     Row(id="vpc-dns", ask=policies.unresolved),
     Row(id="dns-wrong", ask=bucket.wrong_name),
     Row(id="route-own", ask=_own_route),

@@ -20,6 +20,7 @@ from .restart import come_back
 from .role import allow_role, one_role
 from .rotation import match_keys, mend_keys
 from .sources import remove_idle_keys, remove_outside_keys
+from .tls import renew as renew_certificate
 
 __all__ = [
     "agree",
@@ -56,6 +57,7 @@ __all__ = [
     "remove_idle_keys",
     "remove_outside_keys",
     "remove_static_keys",
+    "renew_certificate",
     "restart",
     "set_clock",
     "set_region",
