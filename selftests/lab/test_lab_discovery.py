@@ -53,7 +53,7 @@ def test_an_instance_that_did_not_join_is_told(found):
 
 def test_a_node_under_two_names_is_told(lab, tmp_path):
     """duplicate-node-in-inventory"""
-    twice = f"lab,{names.SSH_USER}@{lab.nodes[1].address}"
+    twice = f"lab,{names.SSH_USER}@{lab.nodes[1].address}:22"
     ran = Ran(tmp_path, "--sudo", f"--ssh-config={names.SSH_CONFIG}", hosts=twice, environ=LOGIN)
     assert ran.differing() == {("CLUSTER-1", lab.nodes[1].address): "warning"}, ran.text
     assert ran.status == 0
