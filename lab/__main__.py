@@ -38,7 +38,7 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def _up(options: argparse.Namespace) -> None:
-    lifecycle.up(options.nodes, None if options.without_elasticsearch else options.es_version)
+    lifecycle.up(options.nodes, None if options.without_elasticsearch else options.es_version, options.subnets)
     status.show_usage(state.require())
 
 
@@ -94,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
 
     up = commands.add_parser("up", help="bring the lab up; the same lab already up is left alone")
     up.add_argument("--nodes", type=int, default=3, metavar="N", help="1 to 9 (default %(default)s)")
+    up.add_argument(
+        "--subnets", type=int, default=1, metavar="N", help="1 to 3, with a router between them (default %(default)s)"
+    )
     up.add_argument("--es-version", default=names.ES_VERSION, metavar="V", help="Elasticsearch (default %(default)s)")
     up.add_argument("--without-elasticsearch", action="store_true", help="hosts, sshd, network, metadata and AWS alone")
     up.set_defaults(act=_up)

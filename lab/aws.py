@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
     endpoint = f"http://{options.listen}:{http.server_address[1]}"
-    record = _set_up(endpoint, options.instances)
+    record = _set_up(endpoint, options.instances, options.subnets)
     _renew(options)
     _enforce(front)
     record["endpoints"] = {"https": f"https://{options.listen}:{https.server_address[1]}", "http": endpoint}
@@ -150,6 +150,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--key", type=Path, required=True, help="its private key")
     parser.add_argument("--state", type=Path, required=True, help="directory for aws.json and credentials/")
     parser.add_argument("--instances", default="", help="NODE=INSTANCE-ID,... to keep role credentials for")
+    parser.add_argument("--subnets", type=int, default=1, help="of the instances' VPC (default %(default)s)")
     options = parser.parse_args(arguments)
     try:
         options.instances = instances(options.instances)
@@ -197,7 +198,7 @@ def _enforce(front: Front) -> None:
     front.enforcing.set()
 
 
-def _set_up(endpoint: str, instances: dict[str, str]) -> dict[str, Any]:
+def _set_up(endpoint: str, instances: dict[str, str], subnets: int) -> dict[str, Any]:
     """Create what exists at start, through the API as an administrator would, and return the record of it."""
     import boto3
     from botocore.config import Config
@@ -238,7 +239,7 @@ def _set_up(endpoint: str, instances: dict[str, str]) -> dict[str, Any]:
     iam.put_user_policy(UserName="lab-operator", PolicyName="preflight-ssm", PolicyDocument=commands)
     operator = iam.create_access_key(UserName="lab-operator")["AccessKey"]
 
-    ec2.draw(session.client("ec2", endpoint_url=endpoint, config=config), instances)
+    ec2.draw(session.client("ec2", endpoint_url=endpoint, config=config), instances, subnets)
     # The first request to a service imports it, for up to two seconds: better here than in somebody's deadline.
     session.client("sts", endpoint_url=endpoint, config=config).get_caller_identity()
 

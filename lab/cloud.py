@@ -28,10 +28,12 @@ def start_aws(authority: Authority, nodes: Sequence[Node]) -> None:
     """Start AWS behind the router; `wait_for_aws` says when it answers."""
     certificate, key = authority.sign("aws", CERTIFICATE_NAMES)
     instances = ",".join(f"{node.name}={node.instance_id}" for node in nodes)
+    subnets = len({node.place for node in nodes})
     start(
         "aws",
         ["ip", "netns", "exec", names.AWS_NAMESPACE, sys.executable, "-m", "lab.aws", "--listen", names.AWS_ADDRESS,
-         "--certificate", certificate, "--key", key, "--state", names.AWS_STATE, "--instances", instances],
+         "--certificate", certificate, "--key", key, "--state", names.AWS_STATE, "--instances", instances,
+         "--subnets", str(subnets)],
     )  # fmt: skip
 
 
@@ -47,7 +49,8 @@ def start_imds(node: Node) -> None:
     start(
         f"imds-{node.name}",
         ["ip", "netns", "exec", node.namespace, sys.executable, "-m", "lab.imds", "--node", node.name,
-         "--instance-id", node.instance_id, "--role", names.ROLE, "--state", names.AWS_STATE],
+         "--instance-id", node.instance_id, "--zone", node.subnet.zone, "--role", names.ROLE,
+         "--state", names.AWS_STATE],
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import socket
 import subprocess
 import tarfile
@@ -73,6 +74,20 @@ def cut_power(node: Node) -> None:
     # A PID namespace's first process is gone only when all others are.
     if first is not None and not wait_until(lambda: start_time(first) is None, BOOT_SECONDS):
         raise LabError(f"{node.name} does not go off: its process {first} does not end")
+
+
+def freeze(node: Node, *, frozen: bool) -> None:
+    """Stop every process of the host where it stands, or let all go on; a host that is off stays off."""
+    first = _first_process(node)
+    if first is None:
+        return
+    inside = Path(f"/proc/{first}/ns/pid").stat()
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            if (directory / "ns/pid").stat().st_ino == inside.st_ino:
+                os.kill(int(directory.name), signal.SIGSTOP if frozen else signal.SIGCONT)
+        except OSError:  # it has ended meanwhile
+            continue
 
 
 def is_on(node: Node) -> bool:

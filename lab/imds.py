@@ -29,9 +29,6 @@ from . import names
 from .aws import EXPIRED, credentials_file
 from .files import write_secret
 
-AVAILABILITY_ZONE = f"{names.REGION}a"
-"""One zone: the lab's nodes share one subnet, and a subnet lies in one zone."""
-
 LONGEST_TOKEN_SECONDS = 21600
 
 
@@ -56,6 +53,7 @@ class Metadata:
     node: str
     instance_id: str
     state: Path
+    zone: str = names.SUBNETS[0].zone
     tokens: dict[str, float] = field(default_factory=dict)
 
     def settings(self) -> dict[str, Any]:
@@ -79,7 +77,7 @@ class Metadata:
             "meta-data/ami-id": "ami-0e5a1b2c3d4e5f607",
             "meta-data/instance-id": self.instance_id,
             "meta-data/instance-type": "m6i.large",
-            "meta-data/placement/availability-zone": AVAILABILITY_ZONE,
+            "meta-data/placement/availability-zone": self.zone,
             "meta-data/placement/region": names.REGION,
         }
         if address:
@@ -92,7 +90,7 @@ class Metadata:
             }
         document = {
             "accountId": names.ACCOUNT,
-            "availabilityZone": AVAILABILITY_ZONE,
+            "availabilityZone": self.zone,
             "imageId": found["meta-data/ami-id"],
             "instanceId": self.instance_id,
             "instanceType": found["meta-data/instance-type"],
@@ -237,6 +235,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.imds", description=__doc__)
     parser.add_argument("--node", required=True)
     parser.add_argument("--instance-id", required=True)
+    parser.add_argument("--zone", default=names.SUBNETS[0].zone, help="availability zone (default %(default)s)")
     parser.add_argument("--role", required=True, help="role named at first, or none")
     parser.add_argument("--state", type=Path, required=True, help="the directory lab.aws keeps")
     parser.add_argument("--listen", default=f"{names.IMDS_ADDRESS}:80", help="ADDRESS:PORT (default %(default)s)")
@@ -245,7 +244,7 @@ def main(arguments: list[str] | None = None) -> int:
         set_role(options.state, options.node, None if options.role == "none" else options.role)
     address, _, port = options.listen.rpartition(":")
     try:
-        server = Server((address, int(port)), Metadata(options.node, options.instance_id, options.state))
+        server = Server((address, int(port)), Metadata(options.node, options.instance_id, options.state, options.zone))
     except OSError as error:
         print(f"the metadata service of {options.node} cannot listen on {options.listen}: {error}", file=sys.stderr)
         return 1

@@ -31,17 +31,19 @@ from .progress import say
 from .state import Lab
 
 
-def up(count: int, version: str | None) -> None:
-    """Bring up a lab of `count` hosts; version: Elasticsearch's, None without it.
+def up(count: int, version: str | None, subnets: int = 1) -> None:
+    """Bring up a lab of `count` hosts in that many subnets; version: Elasticsearch's, None without it.
 
     The same lab already up is said and left alone; another one is refused. A failure or an interruption on the way
     removes what was begun and is raised again.
     """
     if not 1 <= count <= names.MOST_NODES:
         raise LabError(f"--nodes {count}: the lab has room for 1 to {names.MOST_NODES}")
+    if not 1 <= subnets <= len(names.SUBNETS):
+        raise LabError(f"--subnets {subnets}: the lab's VPC has 1 to {len(names.SUBNETS)}")
     requirements.check(elasticsearch=version is not None)
     with state.lock():
-        wanted = Lab(count, version, str(names.CHECKOUT))
+        wanted = Lab(count, version, str(names.CHECKOUT), subnets=subnets)
         present = state.load()
         if present is not None and present.complete:
             _accept(present, wanted)
@@ -87,7 +89,7 @@ def _fetch(version: str) -> _Distribution:
 
 
 def _accept(present: Lab, wanted: Lab) -> None:
-    if (present.count, present.version, present.checkout) != (wanted.count, wanted.version, wanted.checkout):
+    if present.shape != wanted.shape:
         raise LabError(
             f"a lab is already up ({present.describe()}, from {present.checkout}) and there is one at a time: "
             "`python -m lab down` first"
@@ -109,7 +111,7 @@ def _build(lab: Lab, distributed: _Distribution | None) -> None:
             layer.unpack, distributed.zip, distributed.plugin, distributed.java_home
         )  # fmt: skip
         say("network, resolver and AWS")
-        network.build()
+        network.build(names.SUBNETS[: lab.subnets])
         authority = Authority("AWS CA")
         cloud.start_aws(authority, lab.nodes)
         storage.prepare(authority)

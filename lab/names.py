@@ -57,12 +57,9 @@ SSM_POLICY = CHECKOUT / "docs" / "aws-ssm-policy.json"
 WHOLE_NETWORK = "198.18.0.0/15"
 """The range set aside for benchmarking networks (RFC 2544): nobody's real address."""
 
-SUBNET = "198.18.0.0/24"
 PREFIX = 24
-GATEWAY = "198.18.0.1"
 DNS = "198.18.0.2"
 CONTROLLER = "198.18.0.5"
-DEAD_GATEWAY = "198.18.0.254"
 AWS_SUBNET = "198.18.1.0/24"
 AWS_GATEWAY = "198.18.1.1"
 AWS_ADDRESS = "198.18.1.10"
@@ -73,6 +70,9 @@ IMDS_ADDRESS = "169.254.169.254"
 
 DOMAIN = f"{REGION}.compute.internal"
 
+OLD_TABLE = 99
+"""The router's routing table that no subnet uses: it knows the subnets and no way to S3."""
+
 ROUTER_NAMESPACE = "eslab-router"
 AWS_NAMESPACE = "eslab-aws"
 CONTROLLER_DEVICE = "eslab0"
@@ -82,10 +82,61 @@ HTTP_PORT = 9200
 TRANSPORT_PORT = 9300
 
 
-class Node(NamedTuple):
-    """One lab host. number: 1 for es-1; every other name follows from it."""
+class Subnet(NamedTuple):
+    """One of the nodes' subnets. number: 0 for the first, where resolver and controller are too."""
 
     number: int
+
+    @property
+    def third(self) -> int:
+        """Third octet of its addresses; 1 is AWS's."""
+        return self.number + 1 if self.number else 0
+
+    @property
+    def cidr(self) -> str:
+        return f"198.18.{self.third}.0/{PREFIX}"
+
+    @property
+    def gateway(self) -> str:
+        return f"198.18.{self.third}.1"
+
+    @property
+    def dead_gateway(self) -> str:
+        """An address that nobody has."""
+        return f"198.18.{self.third}.254"
+
+    @property
+    def bridge(self) -> str:
+        return f"br{self.number}"
+
+    @property
+    def bridge_mac(self) -> str:
+        return f"06:00:c6:12:{self.third:02x}:01"
+
+    @property
+    def table(self) -> int:
+        """The router's routing table for what comes from this subnet."""
+        return 100 + self.number
+
+    @property
+    def zone(self) -> str:
+        """Its availability zone."""
+        return REGION + "abc"[self.number]
+
+
+SUBNETS = tuple(Subnet(number) for number in range(3))
+"""As many as a region has availability zones. A lab has the first one, or as many as `up --subnets` says."""
+
+
+class Node(NamedTuple):
+    """One lab host. number: 1 for es-1; place: its subnet's number; every other name follows from them."""
+
+    number: int
+    place: int = 0
+
+    @property
+    def subnet(self) -> Subnet:
+        return SUBNETS[self.place]
 
     @property
     def name(self) -> str:
@@ -93,7 +144,7 @@ class Node(NamedTuple):
 
     @property
     def address(self) -> str:
-        return f"198.18.0.{10 + self.number}"
+        return f"198.18.{self.subnet.third}.{10 + self.number}"
 
     @property
     def hostname(self) -> str:
@@ -105,7 +156,7 @@ class Node(NamedTuple):
 
     @property
     def mac(self) -> str:
-        return f"06:00:c6:12:00:{10 + self.number:02x}"
+        return f"06:00:c6:12:{self.subnet.third:02x}:{10 + self.number:02x}"
 
     @property
     def instance_id(self) -> str:
@@ -120,6 +171,6 @@ class Node(NamedTuple):
         return NODES / self.name
 
 
-def nodes(count: int) -> tuple[Node, ...]:
-    """The first `count` lab hosts."""
-    return tuple(Node(number) for number in range(1, count + 1))
+def nodes(count: int, subnets: int = 1) -> tuple[Node, ...]:
+    """The first `count` lab hosts, dealt out to that many subnets in turn."""
+    return tuple(Node(number, (number - 1) % subnets) for number in range(1, count + 1))

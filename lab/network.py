@@ -1,21 +1,23 @@
-"""The lab's network: a bridge and a router without an uplink, AWS behind the router, the controller on the bridge.
+"""The lab's network: a bridge a subnet, a router without an uplink, AWS behind it, the controller on the first bridge.
 
-The controller sits in the nodes' own subnet, as a bastion does: a node whose default route is broken can still be
-logged in to. Neighbour entries are permanent, as if a VPC's fabric answered ARP: a host that is off is silence, not
-"no route", and a host that boots again is found at once.
+As in a VPC the router is each subnet's gateway and has a routing table for each subnet, which alone decides where that
+subnet's packets go; the host sees nothing of it. The controller sits in the first subnet, as a bastion does, and takes
+the router's main table: a node there whose default route is broken can still be logged in to. Neighbour entries are
+permanent, as if a VPC's fabric answered ARP: a host that is off is silence, not "no route", and a host that boots again
+is found at once.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Iterable, Sequence
 
 from . import names
 from .errors import LabError
-from .names import Node
+from .names import Node, Subnet
 from .processes import run
 
-BRIDGE_MAC = "06:00:c6:12:00:01"
 CONTROLLER_MAC = "06:00:c6:12:00:05"
 AWS_MAC = "06:00:c6:12:01:0a"
 
@@ -37,8 +39,8 @@ def refuse_conflicts() -> None:
                 )
 
 
-def build() -> None:
-    """Router, bridge, AWS's namespace and the controller's end, all up."""
+def build(subnets: Sequence[Subnet]) -> None:
+    """Router, a bridge for each subnet, AWS's namespace and the controller's end, all up."""
     router, aws, device = names.ROUTER_NAMESPACE, names.AWS_NAMESPACE, names.CONTROLLER_DEVICE
     # First of all: from here on no packet to a lab address can leave by the machine's default gateway.
     run(["ip", "route", "replace", "blackhole", names.WHOLE_NETWORK])
@@ -48,15 +50,20 @@ def build() -> None:
     _batch(
         router,
         "link set lo up",
-        # A bridge without a MAC of its own changes it as ports come and go.
-        f"link add br0 address {BRIDGE_MAC} type bridge forward_delay 0",
-        f"address add {names.GATEWAY}/{names.PREFIX} dev br0",
-        f"address add {names.DNS}/{names.PREFIX} dev br0",
-        "link set br0 up",
+        *(command for subnet in subnets for command in _bridge(subnet)),
+        f"address add {names.DNS}/{names.PREFIX} dev {subnets[0].bridge}",
         f"link add aws type veth peer name eth0 address {AWS_MAC} netns {aws}",
         f"address add {names.AWS_GATEWAY}/24 dev aws",
         "link set aws up",
     )
+    _batch(
+        router,
+        f"rule add from {names.CONTROLLER} lookup main priority 1000",
+        *(f"rule add from {subnet.cidr} lookup {subnet.table} priority {2000 + subnet.number}" for subnet in subnets),
+        *(command for table in (names.OLD_TABLE, *(s.table for s in subnets)) for command in _table(table, subnets)),
+    )
+    for subnet in subnets:
+        s3_route(subnet.table, present=True)
     run(["ip", "netns", "exec", router, "sysctl", "-q", "-w", "net.ipv4.ip_forward=1"])
     _batch(
         aws,
@@ -67,26 +74,66 @@ def build() -> None:
         f"route add default via {names.AWS_GATEWAY}",
     )
     _batch(None, f"link add {device} address {CONTROLLER_MAC} type veth peer name controller netns {router}")
-    _batch(router, "link set controller master br0 up")
+    _batch(router, f"link set controller master {subnets[0].bridge} up")
     # Without IPv6 on it the machine offers nodes no link-local address.
     run(["sysctl", "-q", "-w", f"net.ipv6.conf.{device}.disable_ipv6=1"], check=False)
     _batch(
         None,
         f"address add {names.CONTROLLER}/{names.PREFIX} dev {device}",
         f"link set {device} up",
-        f"route add {names.AWS_SUBNET} via {names.GATEWAY} dev {device}",
+        *(
+            f"route add {network} via {subnets[0].gateway} dev {device}"
+            for network in (names.AWS_SUBNET, *(subnet.cidr for subnet in subnets[1:]))
+        ),
     )
     nft(router, "table inet router { chain forward { type filter hook forward priority 0; }\n}")
 
 
+def _bridge(subnet: Subnet) -> tuple[str, ...]:
+    return (
+        # A bridge without a MAC of its own changes it as ports come and go.
+        f"link add {subnet.bridge} address {subnet.bridge_mac} type bridge forward_delay 0",
+        f"address add {subnet.gateway}/{names.PREFIX} dev {subnet.bridge}",
+        f"link set {subnet.bridge} up",
+    )
+
+
+def _table(table: int, subnets: Iterable[Subnet]) -> tuple[str, ...]:
+    return (
+        *(f"route add {subnet.cidr} dev {subnet.bridge} table {table}" for subnet in subnets),
+        # What no route is for is dropped without a word, as a VPC does, and does not fall through to the main table.
+        f"route add blackhole default table {table}",
+    )
+
+
+def s3_route(table: int, *, present: bool) -> None:
+    """Whether a subnet's table leads to S3; the router's own word is what AWS's says of the endpoint's route."""
+    verb = ["replace", names.AWS_SUBNET, "dev", "aws"] if present else ["delete", names.AWS_SUBNET]
+    run(["ip", "-n", names.ROUTER_NAMESPACE, "route", *verb, "table", str(table)], check=present)
+
+
+def swap_table(subnet: Subnet, *, swapped: bool) -> None:
+    """Whether the table left behind holds for a subnet, or its own again."""
+    priority = str(1900 + subnet.number)
+    router = ["ip", "-n", names.ROUTER_NAMESPACE, "rule"]
+    if swapped:
+        run([*router, "add", "from", subnet.cidr, "lookup", str(names.OLD_TABLE), "priority", priority])
+    else:
+        run([*router, "delete", "priority", priority], check=False)
+
+
 def attach(node: Node, others: tuple[Node, ...]) -> None:
-    """The node's namespace, plugged into the bridge, with its address, routes and IMDS address."""
+    """The node's namespace, plugged into its subnet's bridge, with its address, routes and IMDS address."""
+    subnet = node.subnet
+    near = [(peer.address, peer.mac) for peer in others if peer.subnet == subnet]
+    if subnet.number == 0:
+        near += [(names.DNS, subnet.bridge_mac), (names.CONTROLLER, CONTROLLER_MAC)]
     run(["ip", "netns", "add", node.namespace])
     _batch(
         names.ROUTER_NAMESPACE,
         f"link add {node.name} type veth peer name eth0 address {node.mac} netns {node.namespace}",
-        f"link set {node.name} master br0 up",
-        f"neighbour replace {node.address} lladdr {node.mac} nud permanent dev br0",
+        f"link set {node.name} master {subnet.bridge} up",
+        f"neighbour replace {node.address} lladdr {node.mac} nud permanent dev {subnet.bridge}",
     )
     _batch(
         node.namespace,
@@ -95,21 +142,25 @@ def attach(node: Node, others: tuple[Node, ...]) -> None:
         f"address add {names.IMDS_ADDRESS}/32 dev lo",
         f"address add {node.address}/{names.PREFIX} dev eth0",
         "link set eth0 up",
-        f"route add default via {names.GATEWAY} dev eth0",
-        f"neighbour replace {names.GATEWAY} lladdr {BRIDGE_MAC} nud permanent dev eth0",
-        f"neighbour replace {names.DNS} lladdr {BRIDGE_MAC} nud permanent dev eth0",
-        f"neighbour replace {names.CONTROLLER} lladdr {CONTROLLER_MAC} nud permanent dev eth0",
-        *(f"neighbour replace {peer.address} lladdr {peer.mac} nud permanent dev eth0" for peer in others),
+        f"route add default via {subnet.gateway} dev eth0",
+        f"neighbour replace {subnet.gateway} lladdr {subnet.bridge_mac} nud permanent dev eth0",
+        *(f"neighbour replace {address} lladdr {mac} nud permanent dev eth0" for address, mac in near),
     )
-    _batch(
-        None,
-        f"neighbour replace {node.address} lladdr {node.mac} nud permanent dev {names.CONTROLLER_DEVICE}",
-    )
+    if subnet.number == 0:
+        _batch(
+            None,
+            f"neighbour replace {node.address} lladdr {node.mac} nud permanent dev {names.CONTROLLER_DEVICE}",
+        )
 
 
 def plug(node: Node, *, plugged: bool) -> None:
     """Pull the node's cable out of the bridge, or put it back in."""
     run(["ip", "-n", names.ROUTER_NAMESPACE, "link", "set", node.name, "up" if plugged else "down"])
+
+
+def in_node(node: Node, *arguments: str, check: bool = True) -> None:
+    """One `ip` command in the node's network namespace."""
+    run(["ip", "-n", node.namespace, *arguments], check=check)
 
 
 def default_route(node: Node, gateway: str) -> None:

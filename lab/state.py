@@ -23,6 +23,7 @@ class Lab:
     """The lab that is up, or was being brought up.
 
     version: Elasticsearch's, None for hosts alone; complete: `up` came to its end
+    subnets: in how many the hosts are
     broken: (fault, node name) in the order they were broken
     """
 
@@ -31,10 +32,16 @@ class Lab:
     checkout: str
     complete: bool = False
     broken: list[tuple[str, str]] = field(default_factory=list)
+    subnets: int = 1
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        return names.nodes(self.count)
+        return names.nodes(self.count, self.subnets)
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What makes it the lab that is asked for, or another one."""
+        return self.count, self.version, self.checkout, self.subnets
 
     def node(self, name: str) -> Node:
         """The node of that name. Raises LabError naming those there are."""
@@ -48,9 +55,10 @@ class Lab:
 
     def describe(self) -> str:
         plural = "" if self.count == 1 else "s"
+        apart = "" if self.subnets == 1 else f" in {self.subnets} subnets"
         if self.version is None:
-            return f"{self.count} host{plural} without Elasticsearch"
-        return f"{self.count} node{plural}, Elasticsearch {self.version}"
+            return f"{self.count} host{plural}{apart} without Elasticsearch"
+        return f"{self.count} node{plural}{apart}, Elasticsearch {self.version}"
 
 
 def load() -> Lab | None:

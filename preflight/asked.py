@@ -15,8 +15,8 @@ import msgspec
 from . import targets, versions
 from .connection import Connection, ssm_spec
 from .connection.errors import ConnectionFailed, ForwardingForbidden
-from .connection.ssh import ssh_command
 from .connection.ssm import SsmConnection
+from .connection.way import ssh_command
 from .credentials import Credentials, credentials, keystore_password
 from .facts import (
     PROTECTED,

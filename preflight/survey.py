@@ -29,6 +29,7 @@ from .questions import Settings, Wanted
 from .s3 import leaves_aws, s3_repositories
 
 if TYPE_CHECKING:
+    from . import aws
     from .elastic import Api
 
 __all__ = ["Settings", "run"]
@@ -252,8 +253,30 @@ class _Gathering:
                 for r in s3_repositories(c.repositories)
                 if not leaves_aws(r, c.members)
             ),
+            tags=self._tags(),
         )
         self.aws = aws.ask(wanted, self.settings.aws_profile, self.settings.command_timeout)
+
+    def _tags(self) -> aws.Tags | None:
+        """By which tags nodes find each other: as their own configuration has it, else as ec2:// asked for them."""
+        from . import aws
+
+        if found := targets.discovery_tags(asked.sections["config"] for asked in self.asked):
+            return aws.Tags(source="discovery.ec2", tags=found)
+        words = {asked.node.found_by for asked in self.asked}
+        word = words.pop() if len(words) == 1 else None
+        if word is None:
+            return None
+        from .inventory import ec2
+
+        filters = [
+            (name.removeprefix("tag:"), values)
+            for name, values in ec2.read(word, None).filters
+            if name.startswith("tag:")
+        ]
+        # What is asked for twice has no one set of values.
+        once = len({name for name, _ in filters}) == len(filters)
+        return aws.Tags(source="ec2://", tags=dict(filters)) if filters and once else None
 
     def _api(self, cluster: Cluster) -> Api | None:
         """Elasticsearch on a node that is in that cluster."""

@@ -189,6 +189,21 @@ def matched(name: str, host: str, process: object, routing: object, cluster: Clu
     return Unknown(reason=f"no member of the cluster at {view.url} publishes an address of {name}")
 
 
+def discovery_tags(configs: Iterable[object]) -> dict[str, tuple[str, ...]]:
+    """discovery.ec2.tag.KEY of the first configuration that has one: {KEY: values}. {} where none has."""
+    prefix = "discovery.ec2.tag."
+    for config in configs:
+        settings = config.settings if isinstance(config, Config) else {}
+        found = {
+            name.removeprefix(prefix): tuple(dict.fromkeys(word.strip() for word in value.split(",") if word.strip()))
+            for name, value in settings.items()
+            if name.startswith(prefix)
+        }
+        if found := {key: values for key, values in found.items() if values}:
+            return found
+    return {}
+
+
 def loopback(address: str) -> bool:
     """True for a "host:port" that only its own host can reach."""
     host = _host(address)

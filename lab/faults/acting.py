@@ -12,7 +12,7 @@ from ..state import Lab
 from .fault import Expected, peer_of
 from .table import FAULTS
 
-ONLY_ON_REQUEST = frozenset({"CLUSTER-2", "AWS-1", "AWS-2"})
+ONLY_ON_REQUEST = frozenset({"CLUSTER-2", "AWS-1", "AWS-2", "AWS-3"})
 """Checks that are not applicable on any node of any cluster unless --complete or --aws asks for them."""
 
 WHERE_SEEN = frozenset({"CLUSTER-3", "SNAP-1", "REPO-2"})
@@ -147,6 +147,8 @@ def _refuse(lab: Lab, wanted: Sequence[tuple[str, str]]) -> None:
             elasticsearch.require(lab)
         if fault.needs_peers and len(lab.nodes) < 2:
             raise LabError(f"{name} needs a peer: this lab has one node, `up --nodes 3` has three")
+        if fault.subnets > lab.subnets:
+            raise LabError(f"{name} needs a subnet for each node: `python -m lab down`, then `up --subnets 3`")
 
 
 def _break(lab: Lab, name: str, node: str) -> None:

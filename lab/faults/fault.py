@@ -49,6 +49,7 @@ class Fault(NamedTuple):
     restarts: break_ itself restarts Elasticsearch, because what it does goes on after that
     leaves: the victim is no member of the cluster while it is broken
     everywhere: it strikes the whole cluster whichever node is named; what follows is written for the elected master
+    subnets: in how many the lab's nodes must be
     """
 
     what: str
@@ -63,6 +64,7 @@ class Fault(NamedTuple):
     restarts: bool = False
     leaves: bool = False
     everywhere: bool = False
+    subnets: int = 1
 
 
 def peer_of(lab: Lab, victim: Node) -> Node:

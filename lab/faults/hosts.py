@@ -1,4 +1,4 @@
-"""Nodes that are not there: the process stopped, the power off."""
+"""Nodes that are not there, or let nobody in: the process stopped, the power off, frozen, another host key."""
 
 from __future__ import annotations
 
@@ -29,6 +29,31 @@ def _power_on(lab: Lab, victim: Node) -> None:
         elasticsearch.systemctl(victim, "start")
 
 
+def _freeze(lab: Lab, victim: Node) -> None:
+    host.freeze(victim, frozen=True)
+
+
+def _thaw(lab: Lab, victim: Node) -> None:
+    host.freeze(victim, frozen=False)
+
+
+HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
+_RELOAD_SSHD = "kill -HUP $(cat /run/sshd.pid)"
+
+
+def _change_host_key(lab: Lab, victim: Node) -> None:
+    made = f"ssh-keygen -q -t ed25519 -N '' -C '' -f {HOST_KEY}"
+    host.execute(victim, ["sh", "-c", f"mv {HOST_KEY} {HOST_KEY}.kept && {made} && {_RELOAD_SSHD}"])
+
+
+def _give_host_key_back(lab: Lab, victim: Node) -> None:
+    public = f"ssh-keygen -y -f {HOST_KEY} >{HOST_KEY}.pub"
+    back = f"mv {HOST_KEY}.kept {HOST_KEY} && {public} && {_RELOAD_SSHD}"
+    host.execute(victim, ["sh", "-c", f"[ ! -e {HOST_KEY}.kept ] || {{ {back}; }}"])
+
+
+_NOT_LET_IN = {("NODE-1", "victim"): "could not check", ("*", "victim"): "blocked"}
+
 FAULTS: Mapping[str, Fault] = {
     "elasticsearch-down": Fault(
         "Elasticsearch is stopped on the node",
@@ -41,8 +66,23 @@ FAULTS: Mapping[str, Fault] = {
         "the node's power is off",
         _power_off,
         _power_on,
-        Expected("host-unreachable", {("NODE-1", "victim"): "could not check", ("*", "victim"): "blocked"}),
+        Expected("host-unreachable", _NOT_LET_IN),
         needs_elasticsearch=False,
         leaves=True,
+    ),
+    "host-frozen": Fault(
+        "everything on the host stands still: connections are taken and nobody answers",
+        _freeze,
+        _thaw,
+        Expected("host-unreachable", _NOT_LET_IN),
+        needs_elasticsearch=False,
+        leaves=True,
+    ),
+    "host-key-changed": Fault(
+        "sshd on the node shows another host key than the known one, as a host that was built anew",
+        _change_host_key,
+        _give_host_key_back,
+        Expected("host-unreachable", _NOT_LET_IN),
+        needs_elasticsearch=False,
     ),
 }

@@ -9,7 +9,7 @@ from ..names import Node
 from ..state import Lab
 from .fault import STOPS_AT_MASTER, Expected, Fault, peer_of
 
-_CUT_OFF = {("PATH-1", "victim"): "fail", ("ROLE-3", "victim"): "not applicable", ("REPO-1", "victim"): "fail"}
+CUT_OFF = {("PATH-1", "victim"): "fail", ("ROLE-3", "victim"): "not applicable", ("REPO-1", "victim"): "fail"}
 
 
 def _filter_transport(victim: Node, peers: str, verdict: str) -> None:
@@ -67,12 +67,12 @@ def _rejoin_group(lab: Lab, victim: Node) -> None:
 
 
 def _lose_route(lab: Lab, victim: Node) -> None:
-    network.default_route(victim, names.DEAD_GATEWAY)
+    network.default_route(victim, victim.subnet.dead_gateway)
     network.end_connections(victim, names.AWS_ADDRESS)
 
 
 def _restore_route(lab: Lab, victim: Node) -> None:
-    network.default_route(victim, names.GATEWAY)
+    network.default_route(victim, victim.subnet.gateway)
 
 
 def _upstream_table(victim: Node) -> str:
@@ -96,6 +96,56 @@ def _lose_upstream(lab: Lab, victim: Node) -> None:
 
 def _restore_upstream(lab: Lab, victim: Node) -> None:
     network.unfilter(names.ROUTER_NAMESPACE, _upstream_table(victim), family="ip")
+
+
+POLICY_TABLE = 77
+
+
+def _lose_to_blackhole(lab: Lab, victim: Node) -> None:
+    network.in_node(victim, "route", "replace", "blackhole", names.AWS_SUBNET)
+    network.end_connections(victim, names.AWS_ADDRESS)
+
+
+def _leave_blackhole(lab: Lab, victim: Node) -> None:
+    network.in_node(victim, "route", "delete", "blackhole", names.AWS_SUBNET, check=False)
+
+
+def _policy(victim: Node) -> tuple[str, ...]:
+    return ("from", victim.address, "to", names.AWS_SUBNET, "lookup", str(POLICY_TABLE))
+
+
+def _lose_to_policy(lab: Lab, victim: Node) -> None:
+    table = ("table", str(POLICY_TABLE))
+    network.in_node(victim, "route", "replace", "default", "via", victim.subnet.dead_gateway, "dev", "eth0", *table)
+    network.in_node(victim, "rule", "add", *_policy(victim))
+    network.end_connections(victim, names.AWS_ADDRESS)
+
+
+def _leave_policy(lab: Lab, victim: Node) -> None:
+    network.in_node(victim, "rule", "delete", *_policy(victim), check=False)
+    network.in_node(victim, "route", "flush", "table", str(POLICY_TABLE), check=False)
+
+
+def _resolver_table(victim: Node) -> str:
+    return f"fault_dns_{victim.number}"
+
+
+def _silence_resolver(lab: Lab, victim: Node) -> None:
+    network.nft(
+        names.ROUTER_NAMESPACE,
+        f"""
+        table ip {_resolver_table(victim)} {{
+            chain input {{
+                type filter hook input priority 0; policy accept;
+                ip saddr {victim.address} ip daddr {names.DNS} drop
+            }}
+        }}
+        """,
+    )
+
+
+def _hear_resolver(lab: Lab, victim: Node) -> None:
+    network.unfilter(names.ROUTER_NAMESPACE, _resolver_table(victim), family="ip")
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -139,7 +189,7 @@ FAULTS: Mapping[str, Fault] = {
         _restore_route,
         Expected(
             "route-own",
-            {("ROUTE-1", "victim"): "fail", **_CUT_OFF},
+            {("ROUTE-1", "victim"): "fail", **CUT_OFF},
             on_master=STOPS_AT_MASTER,
         ),
         needs_elasticsearch=False,
@@ -148,7 +198,33 @@ FAULTS: Mapping[str, Fault] = {
         "the router drops the node's traffic to S3; its own table is as before",
         _lose_upstream,
         _restore_upstream,
-        Expected("route-upstream", _CUT_OFF, on_master=STOPS_AT_MASTER),
+        Expected("route-upstream", CUT_OFF, on_master=STOPS_AT_MASTER),
         needs_elasticsearch=False,
+    ),
+    "route-blackhole": Fault(
+        "a blackhole route on the node swallows what goes to S3",
+        _lose_to_blackhole,
+        _leave_blackhole,
+        Expected("route-own", {("ROUTE-1", "victim"): "fail", **CUT_OFF}, on_master=STOPS_AT_MASTER),
+        needs_elasticsearch=False,
+    ),
+    "policy-route": Fault(
+        "a policy rule sends what the node's own address sends to S3 to a dead gateway; its main table is as before",
+        _lose_to_policy,
+        _leave_policy,
+        Expected(
+            "route-own",
+            {("ROUTE-1", "victim"): "fail", ("ROUTE-2", "victim"): "warning", **CUT_OFF},
+            on_master=STOPS_AT_MASTER,
+        ),
+        needs_elasticsearch=False,
+    ),
+    "dns-server-down": Fault(
+        "the resolver does not answer the node any more",
+        _silence_resolver,
+        _hear_resolver,
+        Expected("dns-wrong", CUT_OFF, on_master=STOPS_AT_MASTER),
+        # A JVM keeps an address for a minute.
+        restart_to_break=True,
     ),
 }

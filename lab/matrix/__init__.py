@@ -3,7 +3,7 @@
 One judgement for the selftests (`selftests/lab/test_incident.py`) and for `scripts/faults`, which runs all of it.
 """
 
-from .cells import DATA, MASTER, Cell, bring_about, cells
+from .cells import DATA, MASTER, Cell, bring_about, cells, subnets
 from .judgement import Declared, Judged, declared, judge
 
-__all__ = ["DATA", "MASTER", "Cell", "Declared", "Judged", "bring_about", "cells", "declared", "judge"]
+__all__ = ["DATA", "MASTER", "Cell", "Declared", "Judged", "bring_about", "cells", "declared", "judge", "subnets"]

@@ -57,7 +57,8 @@ def cells(version: str, *, rows: Iterable[str] | None = None, short: bool = Fals
         everywhere = faults.FAULTS[name].everywhere
         positions = (MASTER,) if everywhere else (next(turns),) if short else (DATA, MASTER)
         found += [Cell(name, position) for position in positions]
-    return found + [Cell(name, TOGETHER) for name in faults.COMBINATIONS if name in wanted]
+    found += [Cell(name, TOGETHER) for name in faults.COMBINATIONS if name in wanted]
+    return sorted(found, key=subnets)
 
 
 def bring_about(lab: Lab, cell: Cell) -> Placed:
@@ -94,6 +95,11 @@ def _victim(lab: Lab, cell: Cell, master: Node) -> Node:
     return next((node for node in already if node != master), lab.nodes[-1 if lab.nodes[-1] != master else -2])
 
 
-def _cost(fault: faults.Fault) -> tuple[bool, bool, bool]:
-    """Sorts what is restarted for both ways first, in one row, and what leaves the cluster last."""
-    return fault.leaves, not fault.restart_to_heal, not (fault.restart_to_break or fault.restarts)
+def subnets(cell: Cell) -> int:
+    """In how many subnets the lab's nodes must be for this cell."""
+    return faults.FAULTS[cell.row].subnets if cell.row in faults.FAULTS else 1
+
+
+def _cost(fault: faults.Fault) -> tuple[int, bool, bool, bool]:
+    """Sorts what is restarted for both ways first, in one row, what leaves the cluster last, and other labs behind."""
+    return fault.subnets, fault.leaves, not fault.restart_to_heal, not (fault.restart_to_break or fault.restarts)

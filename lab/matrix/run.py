@@ -13,7 +13,7 @@ from .. import distribution, state
 from ..errors import LabError
 from ..names import CHECKOUT
 from ..suite import Ran
-from .cells import Cell, Placed, bring_about, cells
+from .cells import Cell, Placed, bring_about, cells, subnets
 from .judgement import Declared, Outcomes, declared, judge
 from .record import Record, Result
 
@@ -51,9 +51,12 @@ class Matrix:
             if not todo:
                 continue
             left = list(todo)
+            standing = 0
             try:
-                _up(version)
                 while left:
+                    if subnets(left[0]) != standing:
+                        standing = subnets(left[0])
+                        _up(version, standing)
                     self._add(self._run(version, left[0]))
                     del left[0]
             except LabError as error:
@@ -81,10 +84,9 @@ class Matrix:
             except LabError as error:
                 lab_says.append(f"the lab: expected {cell}, got {error}")
                 print(lab_says[-1], file=sys.stderr, flush=True)
+                _up(version, subnets(cell))
                 if len(lab_says) == ATTEMPTS:
-                    _up(version)
                     return _not_judged(version, cell, *lab_says)
-                _up(version)
         arranged = time.monotonic()
         directory = self.reports / version / f"{cell.row}-{cell.position.replace(' ', '-')}"
         shutil.rmtree(directory, ignore_errors=True)
@@ -154,17 +156,17 @@ def _show(result: Result, done: int, total: int) -> None:
         print(f"      {miss}", flush=True)
 
 
-def _up(version: str) -> None:
+def _up(version: str, subnets: int) -> None:
     """A whole and unbroken lab in place of whatever is there. Raises LabError where it does not come up."""
     for _ in range(ATTEMPTS - 1):
         _lab("down")
         try:
-            _lab("up", "--es-version", version)
+            _lab("up", "--es-version", version, "--subnets", str(subnets))
         except LabError as error:
             print(error, file=sys.stderr, flush=True)
         else:
             return
-    _lab("up", "--es-version", version)
+    _lab("up", "--es-version", version, "--subnets", str(subnets))
 
 
 def _lab(*arguments: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import remedy
 from ..facts import NodeFacts, Unknown, known
 from ..rules import clock, members, path, routes
+from . import policies
 from .found import Found
 from .scene import Scene
 
@@ -14,7 +15,7 @@ def wrong_name(scene: Scene, node: NodeFacts) -> Found | None:
     proxied = routes.proxied_repositories(scene.survey, node)
     broken = [b for b in known(node.buckets) if b.repository not in proxied]
     named = [(b, why) for b in broken if (why := path.misnamed(scene.survey, node, b)) is not None]
-    if not named:
+    if not named or policies.resolves_nothing(scene, node):
         return None
     written = named[0][0].hosts_lines
     return Found(

@@ -17,7 +17,7 @@ class Login(Fact, frozen=True, kw_only=True):
     """The one login of this run.
 
     user: who logged in; sudo_user: whom the probe ran as, None without sudo
-    carrier: "paramiko" or "ssm"; milliseconds: until the probe could be started
+    carrier: "paramiko", "ssh" (this machine's OpenSSH) or "ssm"; milliseconds: until the probe could be started
     host_key: verified | not verified (--insecure-host-keys) | not applicable (over "ssm", where AWS knows the instance)
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -22,6 +22,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
 
     hosts: str | None = None
     inventory: Path | None = None
+    carrier: Literal["paramiko", "ssh"] = "paramiko"
     by_ansible: bool = False
     ssh_config: Path | None = None
     ssh_identity_file: Path | None = None
@@ -143,6 +144,7 @@ def read(config: pytest.Config) -> Choices:
         hosts=option.hosts,
         inventory=_inventory(option),
         by_ansible=bool(option.ansible_inventory),
+        carrier="ssh" if option.connection == "ssh" else "paramiko",
         ssh_config=_one(_file(option.ssh_config, "--ssh-config"), extra.config, "--ssh-config", "-F"),
         ssh_identity_file=_one(
             _file(option.ssh_identity_file, "--ssh-identity-file"), extra.identity, "--ssh-identity-file", "-i"
@@ -191,9 +193,10 @@ def only_looks(config: pytest.Config) -> bool:
 
 def _refuse_unsupported(config: pytest.Config) -> None:
     option = config.option
-    if option.connection not in (None, "paramiko"):
+    if option.connection not in (None, "paramiko", "ssh"):
         raise pytest.UsageError(
-            f"--connection={option.connection} is not supported: nodes are asked over SSH, by paramiko; leave it out"
+            f"--connection={option.connection} is not supported: nodes are asked over SSH, by paramiko or, with "
+            "--connection=ssh, by this machine's OpenSSH"
         )
     for given, name, instead in (
         (option.force_ansible, "--force-ansible", "nodes are asked over SSH; leave the option out"),
@@ -204,8 +207,9 @@ def _refuse_unsupported(config: pytest.Config) -> None:
 
 
 GATHERING = (
-    "hosts", "inventory", "ansible_inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user",
-    "insecure_host_keys", "read_only", "try_role", "es_url", "es_ca", "keystore_password_file", "aws", "aws_profile",
+    "hosts", "connection", "inventory", "ansible_inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args",
+    "sudo", "sudo_user", "insecure_host_keys", "read_only", "try_role", "es_url", "es_ca", "keystore_password_file",
+    "aws", "aws_profile",
 )  # fmt: skip
 """Options that say how to ask nodes; --facts asks none."""
 

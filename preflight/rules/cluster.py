@@ -39,7 +39,23 @@ def membership(survey: Survey, node: NodeFacts) -> Finding | None:
             "the cluster elected another one during the run, or is divided",
             "run again; if it says the same, look at PORT-1 and the logs of both",
         )
+    first = given_before(survey, node)
+    if first is not None:
+        return Finding(
+            observed=f"{node.name} ({node.host}) and {first.name} ({first.host}) are the same Elasticsearch node, "
+            f"{view.node_name}: it was given twice, and counts twice wherever nodes are compared",
+            expected="every node given once",
+            warning=True,
+        )
     return None
+
+
+def given_before(survey: Survey, node: NodeFacts) -> NodeFacts | None:
+    """The node given before this one that is the same Elasticsearch node by another name; None for no such one."""
+    if isinstance(node.view, Unknown):
+        return None
+    first = survey.given(node.view.node_id)
+    return first if first is not None and first.name != node.name else None
 
 
 def _elsewhere(survey: Survey, node: NodeFacts, view: View) -> Finding | None:

@@ -13,6 +13,8 @@ from test_login import jump_config
 from preflight.connection import errors
 from preflight.connection.connections import Connections
 
+pytestmark = pytest.mark.usefixtures("carrier")
+
 
 @pytest.fixture
 def connections():

@@ -113,15 +113,17 @@ def test_a_record_cut_short_counts_as_an_interrupted_lab(no_lab):
 
 def test_names_and_addresses_are_distinct_and_lie_in_the_range_that_is_nobodys():
     nodes = names.nodes(names.MOST_NODES)
+    first = names.SUBNETS[0]
     for values in (
-        [node.address for node in nodes] + [names.GATEWAY, names.DNS, names.CONTROLLER, names.DEAD_GATEWAY],
+        [node.address for node in nodes] + [first.gateway, names.DNS, names.CONTROLLER, first.dead_gateway],
         [node.mac for node in nodes],
         [node.instance_id for node in nodes],
         [node.hostname for node in nodes],
     ):
         assert len(set(values)) == len(values)
-    assert all(ipaddress.ip_address(node.address) in ipaddress.ip_network(names.SUBNET) for node in nodes)
-    for network in (names.SUBNET, names.AWS_SUBNET):
-        assert ipaddress.ip_network(network).subnet_of(ipaddress.ip_network(names.WHOLE_NETWORK))
+    assert all(ipaddress.ip_address(node.address) in ipaddress.ip_network(first.cidr) for node in nodes)
+    networks = [ipaddress.ip_network(cidr) for cidr in (names.AWS_SUBNET, *(subnet.cidr for subnet in names.SUBNETS))]
+    assert all(network.subnet_of(ipaddress.ip_network(names.WHOLE_NETWORK)) for network in networks)
+    assert not any(one.overlaps(other) for one in networks for other in networks if one is not other)
     assert all(len(node.instance_id) == len("i-0123456789abcdef0") for node in nodes)
     assert nodes[0].hostname == "ip-198-18-0-11"

@@ -204,7 +204,7 @@ def test_nothing_leaves_the_lab_whichever_way_a_host_points(hosts):
         assert names.CONTROLLER in own
         tries = "".join(f"timeout 1 bash -c 'exec 3<>/dev/tcp/{address}/{port}' && echo LEAK; " for address in own)
         said = on(ES1, f"{tries} sudo ip route replace default via {names.CONTROLLER}; {tries}"
-                       f"sudo ip route replace default via {names.GATEWAY}").stdout  # fmt: skip
+                       f"sudo ip route replace default via {ES1.subnet.gateway}").stdout  # fmt: skip
         assert "LEAK" not in said
         with pytest.raises(TimeoutError):
             server.accept()
@@ -274,8 +274,8 @@ def test_a_shut_transport_port_answers_as_it_is_named(hosts, fault, source, outc
 def test_a_drifted_route_cuts_s3_off_but_not_the_login(hosts):
     dial = f"timeout 6 bash -c 'exec 3<>/dev/tcp/{names.AWS_ADDRESS}/443' 2>/dev/null; echo $?; ip route show default"
     for fault, gateway, statuses in (
-        ("route-drift", names.DEAD_GATEWAY, {"1"}),
-        ("route-drift-upstream", names.GATEWAY, {"124"}),
+        ("route-drift", ES1.subnet.dead_gateway, {"1"}),
+        ("route-drift-upstream", ES1.subnet.gateway, {"124"}),
     ):
         assert lab("break", fault, "es-1").returncode == 0
         status, route = on(ES1, dial).stdout.split("\n", 1)

@@ -49,6 +49,40 @@ def test_an_instance_moves_to_another_group_and_back(running_aws, profile, monke
     assert groups() == [ec2.GROUP]
 
 
+def test_what_a_subnet_loses_it_gets_back(running_aws, profile, monkeypatch):
+    """Its own route table, the route to S3's endpoint in it, and the network ACL that lets everything through."""
+    monkeypatch.setattr(names, "AWS_STATE", running_aws.state)
+    node = names.nodes(1)[0]
+
+    def seen():
+        found = aws.ask(aws.Wanted(region=names.REGION, ids=(node.instance_id,), addresses=()), profile, 10.0)
+        subnet = found.instances[0].interfaces[0].subnet
+        table = next(table for table in found.tables if subnet in table.subnets)
+        acl = next(acl for acl in found.acls if subnet in acl.subnets)
+        denied = [entry.cidr for entry in acl.entries if not entry.allow and entry.number < 32767]
+        return table.id, any((route.target or "").startswith("vpce-") for route in table.routes), denied
+
+    own, leads, denied = seen()
+    assert leads and not denied
+    ec2.swap_table(node, swapped=True)
+    other, leads, _ = seen()
+    assert other != own and not leads
+    for _ in range(2):  # healing twice is healing once
+        ec2.swap_table(node, swapped=False)
+        assert seen() == (own, True, [])
+    ec2.associate_endpoint(node, associated=False)
+    assert seen() == (own, False, [])
+    for _ in range(2):
+        ec2.associate_endpoint(node, associated=True)
+        assert seen() == (own, True, [])
+    peer = names.nodes(2, 2)[1]
+    ec2.restrict(node, [peer])
+    assert seen() == (own, True, [peer.subnet.cidr])
+    for _ in range(2):
+        ec2.unrestrict(node)
+        assert seen() == (own, True, [])
+
+
 def test_the_operator_changes_nothing(profile):
     client = boto3.Session(profile_name=profile).client("ec2")
     with pytest.raises(ClientError):

@@ -11,7 +11,7 @@ from surveys import healthy
 
 from preflight.diagnosis import diagnose
 
-ON_REQUEST = {"CLUSTER-2", "AWS-1", "AWS-2"}
+ON_REQUEST = {"CLUSTER-2", *(id for id in checks() if id.startswith("AWS-"))}
 """Checks that an option asks for: not applicable without it."""
 
 

@@ -4,7 +4,7 @@ from .base import Unseen
 from .bucket import bucket_path
 from .identity import identity
 from .network import Unresolved, addresses_of, dial_all, is_address, split_target
-from .routing import chosen_path
+from .routing import taken_path
 from .together import together, wrapped
 
 
@@ -68,7 +68,7 @@ def chosen(destinations, look):
                 address = addresses_of(address, look.deadline.left(5))[0]
             except Unresolved:
                 continue
-        found.append(chosen_path(destination["purpose"], address, look.deadline))
+        found.append(taken_path(destination["purpose"], address, look.deadline))
     return found
 
 
@@ -77,6 +77,6 @@ def bucket_and_route(asked, look, patience):
     if not bucket["addresses"]:
         return bucket, None
     try:
-        return bucket, chosen_path("s3:" + asked["repository"], bucket["addresses"][0], look.deadline)
+        return bucket, taken_path("s3:" + asked["repository"], bucket["addresses"][0], look.deadline)
     except Unseen as unseen:
         return bucket, unseen

@@ -114,11 +114,19 @@ def addresses(entry):
     ]
 
 
-def chosen_path(purpose, address, deadline):
-    """What `ip route get` says of the address."""
-    child = start([ip_tool(), "-j", "route", "get", address])
+def taken_path(purpose, address, deadline):
+    """The ChosenPath of a connection to the address: the kernel asks again once it has chosen the source address."""
+    first = chosen_path(purpose, address, deadline)
+    if first["source"] is None or first["kind"] == "local":
+        return first
+    return chosen_path(purpose, address, deadline, first["source"])
+
+
+def chosen_path(purpose, address, deadline, source=None):
+    """What `ip route get` says of the address. source: of the host's own, that packets bear"""
+    child = start([ip_tool(), "-j", "route", "get", address] + (["from", source] if source else []))
     status, output, errors = finish(child, deadline.left(10))
-    value = {"purpose": purpose, "target": address, "kind": None, "gateway": None, "device": None, "source": None}
+    value = {"purpose": purpose, "target": address, "kind": None, "gateway": None, "device": None, "source": source}
     for words, kind in REFUSALS:
         if status != 0 and words in errors:
             value["kind"] = kind
@@ -127,7 +135,11 @@ def chosen_path(purpose, address, deadline):
     if not entries:
         raise Unseen("ip route get %s ended with exit status %d: %s" % (address, status, errors.strip()[:200]))
     entry = entries[0]
-    value["gateway"], value["device"], value["source"] = gateway_of(entry), entry.get("dev"), entry.get("prefsrc")
+    value["gateway"], value["device"], value["source"] = (
+        gateway_of(entry),
+        entry.get("dev"),
+        source or entry.get("prefsrc"),
+    )
     kind = entry.get("type", "unicast")
     if kind in ("local", "blackhole", "unreachable", "prohibit"):
         value["kind"] = kind
