@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -62,6 +62,7 @@ def run(
             complete=settings.complete,
             read_only=settings.read_only,
             insecure_host_keys=settings.insecure_host_keys,
+            certificate_days=settings.certificate_days,
             elasticsearch_login=gathering.login_kind(),
         ),
         nodes=tuple(asked.facts() for asked in gathering.asked),
@@ -219,7 +220,7 @@ class _Gathering:
             for cluster in seen
         ]
 
-    def _questions(self, asked: Asked, clusters: list[Cluster]) -> tuple[Cluster | None, list[dict[str, str]]]:
+    def _questions(self, asked: Asked, clusters: list[Cluster]) -> tuple[Cluster | None, list[dict[str, Any]]]:
         """The cluster a node is asked about (its own; the only one there is, where it could not say) and its dials."""
         own = asked.view if isinstance(asked.view, View) else None
         if own is not None:

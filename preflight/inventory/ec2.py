@@ -245,9 +245,9 @@ def _instances(query: Query) -> tuple[str, list[dict[str, Any]]]:
             f"{query.word}: {_sentence(error)}: name one that `aws configure list-profiles` has"
         ) from error
     except NoCredentialsError as error:
-        raise InventoryError(
-            f"{query.word}: this machine has no AWS credentials: set AWS_PROFILE or add profile=NAME; {CHECK}"
-        ) from error
+        who = f"profile {query.profile}" if query.profile else "this machine"
+        how = "log in to it or give it a key" if query.profile else "set AWS_PROFILE or add profile=NAME"
+        raise InventoryError(f"{query.word}: {who} has no AWS credentials: {how}; {CHECK}") from error
     except ClientError as error:
         raise InventoryError(f"{query.word}: {_refused(error, region)}") from error
     except BotoCoreError as error:

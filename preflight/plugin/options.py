@@ -32,6 +32,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     command_timeout: float = 30.0
     verify_timeout: float = 180.0
     verify_budget: float = 600.0
+    certificate_days: float = 30.0
     insecure_host_keys: bool = False
     reference: str | None = None
     complete: bool = False
@@ -71,6 +72,13 @@ def add(parser: pytest.Parser) -> None:
             default=default,
             help=f"seconds {what} (default: {default:g})",
         )
+    option(
+        "--certificate-days",
+        metavar="DAYS",
+        type=float,
+        default=30.0,
+        help="warn of a certificate that expires within so many days (default: 30)",
+    )
     option(
         "--insecure-host-keys",
         action="store_true",
@@ -155,6 +163,7 @@ def read(config: pytest.Config) -> Choices:
         command_timeout=_seconds(option.command_timeout, "--command-timeout"),
         verify_timeout=_seconds(option.verify_timeout, "--verify-timeout"),
         verify_budget=_seconds(option.verify_budget, "--verify-budget"),
+        certificate_days=_days(option.certificate_days),
         insecure_host_keys=option.insecure_host_keys,
         reference=option.reference,
         complete=option.complete,
@@ -276,6 +285,12 @@ def _file(value: str | None, name: str) -> Path | None:
         what = "is a directory" if path.is_dir() else "does not exist"
         raise pytest.UsageError(f"{name}={value}: this file {what}")
     return path
+
+
+def _days(value: float) -> float:
+    if not math.isfinite(value) or value < 0:
+        raise pytest.UsageError(f"--certificate-days={value:g}: a number of days, 0 or more")
+    return value
 
 
 def _seconds(value: float, name: str) -> float:

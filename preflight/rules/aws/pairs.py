@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ...addresses import host_of
-from ...facts import CouldNotCheck, Dial, NodeFacts, Survey, known
+from ...facts import CouldNotCheck, Dial, NodeFacts, Survey, Unknown, known
 from ...facts.aws import Direction, Interface, NetworkAcl
 from ...judgement import Finding, NotApplicable
 from .. import members, ports
@@ -82,7 +82,8 @@ def between(survey: Survey, node: NodeFacts, dial: Dial) -> Closed | None:
 
 
 def _failing(survey: Survey, node: NodeFacts) -> tuple[Dial, ...]:
-    if not known(node.dials):
+    own = None if isinstance(node.view, Unknown) else node.view.node_id
+    if all(dial.member == own for dial in known(node.dials)):
         raise NotApplicable("the cluster has no other member to reach")
     failing = (*ports.failing(survey, node, "transport"), *ports.failing(survey, node, "http"))
     # A refusal came back from the other host: what AWS drops is never answered.
