@@ -17,6 +17,7 @@ pytestmark = [
 
 CLUSTER = f"ec2://{names.REGION}?tag:Cluster={names.CLUSTER}"
 LOGIN = {"ES_PREFLIGHT_USER": names.PREFLIGHT_USER, "ES_PREFLIGHT_PASSWORD_FILE": str(names.PREFLIGHT_PASSWORD)}
+QUIET = ("pass", "blocked", "not applicable")
 NODES = ("es-1", "es-2", "es-3")
 
 
@@ -30,9 +31,8 @@ def found(lab, tmp_path):
 
 def test_the_running_instances_with_the_clusters_tag_are_its_nodes(found):
     ran = found(CLUSTER)
-    assert ran.differing() == {(check, node): "pass" for check in ("AWS-1", "AWS-2", "AWS-3") for node in NODES}, (
-        ran.text
-    )
+    assert set(ran.differing().values()) <= {"pass", "not applicable"}, ran.text
+    assert {ran.differing()["AWS-3", node] for node in NODES} == {"pass"}
     assert ran.status == 0 and ran.diagnosis.causes == (), ran.text
     assert f"is 3 instances: es-1 (i-0e500000000000001, {names.nodes(1)[0].address}), es-2 (" in ran.text
 
@@ -44,7 +44,7 @@ def test_an_instance_that_did_not_join_is_told(found):
         ran = found(CLUSTER)
     finally:
         ec2.tag_spare(tagged=False)
-    told = {key: outcome for key, outcome in ran.differing().items() if outcome not in ("pass", "blocked")}
+    told = {key: outcome for key, outcome in ran.differing().items() if outcome not in QUIET}
     assert told == {("NODE-1", ec2.SPARE): "could not check", ("AWS-3", "es-1"): "warning"}, ran.text
     assert f"{ec2.SPARE_ID} ({ec2.SPARE}, {ec2.SPARE_ADDRESS}) runs with Cluster={names.CLUSTER}" in ran.text
     assert ran.diagnosis.causes[0].id == "host-unreachable", ran.text
