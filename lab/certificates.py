@@ -18,7 +18,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from .names import CERTIFICATES
 
-LIFETIME = datetime.timedelta(days=30)
+LIFETIME = datetime.timedelta(days=90)
+"""Longer than a healthy certificate has to be valid for the suite to say nothing."""
 
 
 class Authority:
@@ -44,8 +45,25 @@ class Authority:
     def sign(self, file: str, hosts: Sequence[str]) -> tuple[Path, Path]:
         """A server and client certificate for these names and addresses: paths of its PEM and of its key's, 0600."""
         key = ec.generate_private_key(ec.SECP256R1())
+        paths = CERTIFICATES / f"{file}.crt", CERTIFICATES / f"{file}.key"
+        paths[0].write_bytes(self._signed(key, hosts))
+        paths[1].touch(mode=0o600)
+        paths[1].write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        # Signed now, for the authority's own key is gone with this process.
+        expired(file).write_bytes(self._signed(key, hosts, until=datetime.timedelta(days=-1)))
+        return paths
+
+    def _signed(
+        self, key: ec.EllipticCurvePrivateKey, hosts: Sequence[str], until: datetime.timedelta = LIFETIME
+    ) -> bytes:
         certificate = (
-            _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])]), self._name, key.public_key())
+            _builder(
+                x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])]), self._name, key.public_key(), until
+            )
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
             .add_extension(
@@ -55,15 +73,12 @@ class Authority:
             .add_extension(self._authority_key, critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        paths = CERTIFICATES / f"{file}.crt", CERTIFICATES / f"{file}.key"
-        paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        paths[1].touch(mode=0o600)
-        paths[1].write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return paths
+        return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def expired(file: str) -> Path:
+    """The twin of a signed certificate, for the same key, that ran out yesterday."""
+    return CERTIFICATES / f"{file}.expired.crt"
 
 
 def _general_name(host: str) -> x509.GeneralName:
@@ -73,7 +88,9 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, until: datetime.timedelta = LIFETIME
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.timezone.utc)
     return (
         x509.CertificateBuilder()
@@ -82,6 +99,6 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .public_key(key)
         .serial_number(x509.random_serial_number())
         # Back-dated: a host whose clock is a little behind must still accept it.
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + LIFETIME)
+        .not_valid_before(now + min(until, datetime.timedelta(0)) - datetime.timedelta(days=1))
+        .not_valid_after(now + until)
     )

@@ -29,6 +29,9 @@ KEYSTORE_FILE = "/etc/elasticsearch/elasticsearch.keystore"
 CERTS = "/etc/elasticsearch/certs"
 HTTP_CA = names.CERTIFICATES / "elasticsearch-ca.crt"
 
+ANY_TIME = ssl.VerifyFlags(0x200000)
+"""X509_V_FLAG_NO_CHECK_TIME: the lab goes on speaking to a node whose certificate it has let expire."""
+
 JVM_OPTIONS = """\
 -Xms512m
 -Xmx512m
@@ -58,19 +61,10 @@ def write_users() -> dict[str, File]:
 
 def configuration(node: Node, nodes: Sequence[Node], authority: Authority) -> dict[str, File]:
     """The node's own files in /etc/elasticsearch, its certificate included."""
-    certificate, key = authority.sign(
-        node.name,
-        [
-            node.name,
-            node.hostname,
-            node.fqdn,
-            "localhost",
-            node.address,
-            node.second_address,
-            node.address6,
-            "127.0.0.1",
-        ],
-    )
+    addresses = [node.address, node.second_address, node.address6, "127.0.0.1"]
+    hosts = [node.name, node.hostname, node.fqdn, "localhost", *addresses]
+    # HTTP's own, as on clusters that renew the two apart.
+    signed = {layer: authority.sign(f"{node.name}-{layer}", hosts) for layer in ("http", "transport")}
     settings: dict[str, Any] = {
         "cluster.name": names.CLUSTER,
         "node.name": node.name,
@@ -86,17 +80,20 @@ def configuration(node: Node, nodes: Sequence[Node], authority: Authority) -> di
         "xpack.security.enabled": True,
         "s3.client.default.region": names.REGION,
     }
-    for layer in ("http", "transport"):
+    for layer in signed:
         settings[f"xpack.security.{layer}.ssl.enabled"] = True
-        settings[f"xpack.security.{layer}.ssl.key"] = "certs/node.key"
-        settings[f"xpack.security.{layer}.ssl.certificate"] = "certs/node.crt"
+        settings[f"xpack.security.{layer}.ssl.key"] = f"certs/{layer}.key"
+        settings[f"xpack.security.{layer}.ssl.certificate"] = f"certs/{layer}.crt"
         settings[f"xpack.security.{layer}.ssl.certificate_authorities"] = "certs/http_ca.crt"
     return {
         "/etc/elasticsearch/elasticsearch.yml": _configuration(yaml.safe_dump(settings, sort_keys=False)),
         "/etc/elasticsearch/jvm.options.d/lab.options": _configuration(JVM_OPTIONS),
         f"{CERTS}/http_ca.crt": _configuration(authority.certificate.read_text()),
-        f"{CERTS}/node.crt": _configuration(certificate.read_text()),
-        f"{CERTS}/node.key": _configuration(key.read_text()),
+        **{
+            f"{CERTS}/{layer}.{kind}": _configuration(path.read_text())
+            for layer, paths in signed.items()
+            for kind, path in zip(("crt", "key"), paths, strict=True)
+        },
     }
 
 
@@ -158,6 +155,7 @@ def api(node: Node, method: str, path: str, body: object = None, *, timeout: flo
         },
     )
     context = ssl.create_default_context(cafile=HTTP_CA)
+    context.verify_flags |= ANY_TIME
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
         with opener.open(request, timeout=timeout) as answer:

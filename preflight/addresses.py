@@ -17,3 +17,14 @@ def is_address(text: str) -> bool:
 def host_of(target: str) -> str:
     """The host of "host:port" or "[v6]:port", without brackets."""
     return target.rpartition(":")[0].strip("[]")
+
+
+def stays_home(target: str) -> bool:
+    """True where "host:port" means something on its own host or link alone: loopback or link-local."""
+    host = host_of(target)
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_link_local

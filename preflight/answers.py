@@ -26,6 +26,7 @@ def members(info: dict[str, Any]) -> tuple[Member, ...]:
                 clients=_clients(node.get("settings", {})),
                 jvm=_jvm(node.get("jvm", {})),
                 plugins=_plugins(node.get("plugins", [])) if "jvm" in node else None,
+                http_tls=_http_tls(node.get("settings", {})),
             )
         )
     return tuple(sorted(found, key=lambda member: member.name))
@@ -45,6 +46,15 @@ def _jvm(jvm: dict[str, Any]) -> str | None:
 def _plugins(plugins: list[dict[str, Any]]) -> tuple[str, ...]:
     named = (f"{plugin.get('name', '')} {plugin.get('version', '')}".strip() for plugin in plugins)
     return tuple(sorted(name for name in named if "repository-" in name))
+
+
+def _http_tls(settings: dict[str, Any]) -> bool:
+    security = "xpack.security"
+    enabled = all(
+        _truth(settings.get(f"{security}.{name}", default))
+        for name, default in (("enabled", True), ("http.ssl.enabled", False))
+    )
+    return enabled and settings.get(f"{security}.http.ssl.client_authentication") != "required"
 
 
 def _clients(settings: dict[str, Any]) -> tuple[S3Client, ...]:

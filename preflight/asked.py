@@ -12,15 +12,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from . import targets, versions
+from . import certificates, targets, versions
 from .connection import Connection, ssm_spec
 from .connection.errors import ConnectionFailed, ForwardingForbidden
-from .connection.ssh import ssh_command
 from .connection.ssm import SsmConnection
+from .connection.way import ssh_command
 from .credentials import Credentials, credentials, keystore_password
 from .facts import (
     PROTECTED,
     BucketPath,
+    Certificate,
     ChosenPath,
     Cluster,
     Config,
@@ -75,6 +76,8 @@ class Asked:
         self.paths: tuple[ChosenPath, ...] | Unknown = NOT_WANTED
         self.buckets: tuple[BucketPath, ...] | Unknown = NOT_WANTED
         self.identity: Identity | Unknown | None = None
+        self.certificates: tuple[Certificate, ...] | Unknown = NOT_WANTED
+        self._authorities: dict[str, str | None] = {}
 
     @property
     def reached(self) -> bool:
@@ -119,6 +122,7 @@ class Asked:
             paths=self.paths,
             buckets=self.buckets,
             identity=self.identity,
+            certificates=self.certificates,
             static_key_clients=self.node.static_key_clients,
             **self.sections,
         )
@@ -136,7 +140,7 @@ class Asked:
         self.write(
             login=Unknown(reason=reason, remedy=remedy),
             sections=dict.fromkeys(SECTIONS, blocked),
-            **dict.fromkeys(("view", "dials", "paths", "buckets"), blocked),
+            **dict.fromkeys(("view", "dials", "paths", "buckets", "certificates"), blocked),
         )
 
     def not_told(self, why: Unknown) -> None:
@@ -147,7 +151,7 @@ class Asked:
             session=None,
             answered=True,
             sections={**dict.fromkeys(SECTIONS, blocked), "system": why},
-            **dict.fromkeys(("view", "dials", "paths", "buckets"), blocked),
+            **dict.fromkeys(("view", "dials", "paths", "buckets", "certificates"), blocked),
         )
         if session is not None:
             session.close()
@@ -321,14 +325,22 @@ class Asked:
             return None
         written = config.settings.get("xpack.security.http.ssl.certificate_authorities", "certs/http_ca.crt")
         first = written.strip("[]").split(",")[0].strip().strip("\"'")
+        if first not in self._authorities:
+            self._authorities[first] = self._certificates_of(first)
+        return self._authorities[first]
+
+    def _certificates_of(self, file: str) -> str | None:
+        """PEM text of the certificates in a file of the node's; None where they cannot be had."""
+        if self.session is None:
+            return None
         limit = self.settings.command_timeout
         try:
-            answer = self.session.ask({"ask": "certificates", "file": first, "deadline": limit}, limit)
+            answer = self.session.ask({"ask": "certificates", "file": file, "deadline": limit}, limit)
         except (ConnectionFailed, ProbeFailed):
             return None  # the controller's own trust store decides, and says so where it does not know the issuer
         return str(answer["pem"])
 
-    def try_the_paths(self, cluster: Cluster | None, dials: list[dict[str, str]], progress: Progress) -> None:
+    def try_the_paths(self, cluster: Cluster | None, dials: list[dict[str, Any]], progress: Progress) -> None:
         """The second question; where Elasticsearch was restarted meanwhile, both questions once more."""
         if not self.second_question(cluster, dials):
             return
@@ -338,9 +350,9 @@ class Asked:
             return
         if self.second_question(cluster, dials):
             changed = Unknown(reason=f"Elasticsearch on {self.node.name} was restarted during the run")
-            self.write(**dict.fromkeys(("view", "dials", "paths", "buckets"), changed))
+            self.write(**dict.fromkeys(("view", "dials", "paths", "buckets", "certificates"), changed))
 
-    def second_question(self, cluster: Cluster | None, dials: list[dict[str, str]]) -> bool:
+    def second_question(self, cluster: Cluster | None, dials: list[dict[str, Any]]) -> bool:
         """Dial the peers, look up the routes, walk the way to every bucket; whether Elasticsearch is another now.
 
         cluster: None where none answered
@@ -377,6 +389,7 @@ class Asked:
         if wanted.dials:
             found = [{**dial, "assumed": cluster is None} for dial in answer.get("dials", ())]
             seen["dials"] = _converted(found, tuple[Dial, ...], "dials")
+            seen["certificates"] = self._shown(answer.get("certificates", {}), found)
         if wanted.paths:
             seen["paths"] = _converted(answer.get("paths"), tuple[ChosenPath, ...], "paths")
         if wanted.buckets:
@@ -389,6 +402,20 @@ class Asked:
             seen["identity"] = None if told is None else _converted(told, Identity, "identity")
         self.write(**seen)
 
+    def _shown(self, octets: dict[str, str], dials: list[dict[str, Any]]) -> tuple[Certificate, ...] | Unknown:
+        """The certificates that servers showed to this node, held against the CA file it is configured with."""
+        from . import elastic
+
+        try:
+            authorities = self._authority() if octets else None
+        except elastic.Refused:
+            authorities = None
+        try:
+            chains = [(dial.get("chain", ()), bool(dial.get("whole_chain"))) for dial in dials]
+            return certificates.read(octets, chains, authorities)
+        except ValueError as error:
+            return Unknown(reason=f"a certificate that {self.node.name} was shown cannot be read: {error}")
+
     def _writes(self) -> Literal["never", "for a fix", "always"]:
         if self.settings.read_only or not self.wanted.marker:
             return "never"
@@ -398,6 +425,7 @@ class Asked:
         """What the second question asks for is unknown, as far as it was wanted."""
         wanted = self.wanted
         asked = {"dials": wanted.dials, "paths": wanted.paths, "buckets": wanted.buckets}
+        asked["certificates"] = wanted.dials
         self.write(**{name: why if asked[name] else NOT_WANTED for name in asked})
 
     def _still_there(self) -> list[dict[str, Any]]:

@@ -221,6 +221,7 @@ class Api:
                 metric="settings,transport,http,jvm,plugins",
                 flat_settings=True,
                 filter_path="nodes.*.name,nodes.*.version,nodes.*.roles,nodes.*.settings.s3*,"
+                "nodes.*.settings.xpack*security*enabled,nodes.*.settings.xpack*http*client_authentication,"
                 "nodes.*.transport.publish_address,nodes.*.http.publish_address,nodes.*.transport_address,"
                 "nodes.*.jvm.version,nodes.*.jvm.vm_vendor,nodes.*.plugins.name,nodes.*.plugins.version",
             )
@@ -378,7 +379,9 @@ def _refusal(error: Exception) -> Refused:
     if isinstance(error, TlsError):
         return Refused(
             f"TLS to Elasticsearch failed: {error.message}",
-            "name the certificate authority's PEM file with --es-ca",
+            "renew the certificate of that node's HTTP (TLS-1)"
+            if "expired" in error.message
+            else "name the certificate authority's PEM file with --es-ca",
             "tls",
         )
     message = error.message if isinstance(error, TransportError) else type(error).__name__

@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     command_timeout: float = 30.0
     verify_timeout: float = 180.0
     verify_budget: float = 600.0
+    certificate_days: float = 30.0
     insecure_host_keys: bool = False
     reference: str | None = None
     complete: bool = False

@@ -13,13 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from . import __version__, targets, verifying
 from .addresses import host_of
 from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, authority
+from .connection.connections import LOGINS_AT_ONCE
 from .connection.ssm import DELIVERY
 from .evidence import Evidence
 from .facts import FORMAT, Aws, BucketPath, Cluster, Imds, Options, Survey, Unknown, View
@@ -29,6 +30,7 @@ from .questions import Settings, Wanted
 from .s3 import leaves_aws, s3_repositories
 
 if TYPE_CHECKING:
+    from . import aws
     from .elastic import Api
 
 __all__ = ["Settings", "run"]
@@ -61,6 +63,7 @@ def run(
             complete=settings.complete,
             read_only=settings.read_only,
             insecure_host_keys=settings.insecure_host_keys,
+            certificate_days=settings.certificate_days,
             elasticsearch_login=gathering.login_kind(),
         ),
         nodes=tuple(asked.facts() for asked in gathering.asked),
@@ -86,14 +89,16 @@ class _Gathering:
         self.limit = 2 * max(patience, default=0) + settings.command_timeout
         if any(node.carrier == "ssm" for node in nodes):
             self.limit += DELIVERY
+        # Who waits for others' logins, none of which need come about, has his own time still before him.
+        self.first_limit = self.limit + max(patience, default=0) * ((len(nodes) - 1) // LOGINS_AT_ONCE)
         settings.connections.expect(nodes)
         self.patience = verifying.Patience(each=settings.verify_timeout, budget=settings.verify_budget)
 
     def run(self) -> list[Cluster]:
         if self.wanted.cluster:
             threading.Thread(target=_get_ready, daemon=True).start()
-        for asked in self._at_once({asked: self._first for asked in self.asked}, self.limit):  # noqa: C420
-            asked.give_up(None if self.cancelled.is_set() else self.limit)
+        for asked in self._at_once({asked: self._first for asked in self.asked}, self.first_limit):  # noqa: C420
+            asked.give_up(None if self.cancelled.is_set() else self.first_limit)
         clusters: list[Cluster] = []
         if self.wanted.cluster:
             pending = self._at_once({"clusters": lambda _: self._clusters(clusters)}, self.limit)
@@ -218,7 +223,7 @@ class _Gathering:
             for cluster in seen
         ]
 
-    def _questions(self, asked: Asked, clusters: list[Cluster]) -> tuple[Cluster | None, list[dict[str, str]]]:
+    def _questions(self, asked: Asked, clusters: list[Cluster]) -> tuple[Cluster | None, list[dict[str, Any]]]:
         """The cluster a node is asked about (its own; the only one there is, where it could not say) and its dials."""
         own = asked.view if isinstance(asked.view, View) else None
         if own is not None:
@@ -252,8 +257,28 @@ class _Gathering:
                 for r in s3_repositories(c.repositories)
                 if not leaves_aws(r, c.members)
             ),
+            tags=self._tags(),
         )
         self.aws = aws.ask(wanted, self.settings.aws_profile, self.settings.command_timeout)
+
+    def _tags(self) -> aws.Tags | None:
+        """By which tags nodes find each other: as their own configuration has it, else as ec2:// asked for them."""
+        from . import aws
+
+        if found := targets.discovery_tags(asked.sections["config"] for asked in self.asked):
+            return aws.Tags(source="discovery.ec2", tags=found)
+        words = {asked.node.found_by for asked in self.asked}
+        word = words.pop() if len(words) == 1 else None
+        if word is None:
+            return None
+        from .inventory import ec2
+
+        filters = [
+            (name.removeprefix("tag:"), values) for name, values in ec2.read(word).filters if name.startswith("tag:")
+        ]
+        # What is asked for twice has no one set of values.
+        once = len({name for name, _ in filters}) == len(filters)
+        return aws.Tags(source="ec2://", tags=dict(filters)) if filters and once else None
 
     def _api(self, cluster: Cluster) -> Api | None:
         """Elasticsearch on a node that is in that cluster."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from . import fallback
-from .addresses import host_of
-from .facts import Cluster, Config, Imds, Keystore, NodeFacts, Process, Repository, Routing, Unknown, View
+from .addresses import host_of, stays_home
+from .facts import Cluster, Config, Imds, Keystore, Member, NodeFacts, Process, Repository, Routing, Unknown, View
 from .s3 import endpoint, s3_repositories
 from .versions import STATIC_KEYS
 
 IMDS = "169.254.169.254"
 DEFAULT_PORTS = {"transport": 9300, "http": 9200}
 """Elasticsearch's defaults; the next 99 are tried by Elasticsearch itself where one is taken."""
+SHOWN_WHOLE = 6
+"""Members of a cluster of which every node hands on every certificate."""
 
 
 def http(process: object, config: object, routing: object) -> list[str]:
@@ -49,34 +51,49 @@ def http(process: object, config: object, routing: object) -> list[str]:
     ]
 
 
-def members(cluster: Cluster, own: str | None) -> list[dict[str, str]]:
-    """Published addresses of every member but the one with id `own`. Loopback addresses are nobody else's to dial."""
-    return [
-        {"member": member.id, "port": port, "target": address}
-        for member in cluster.members
-        if member.id != own
-        for port, address in (("transport", member.transport), ("http", member.http))
-        if address and not loopback(address)
-    ]
+def members(cluster: Cluster, own: str | None) -> list[dict[str, Any]]:
+    """Published addresses of every member but the one with id `own`, of whose HTTP the certificate alone is wanted.
+
+    Loopback and link-local addresses are nobody else's to dial. tls: a handshake is to be finished there; show: its
+    certificates are wanted whole
+    """
+    show = {member.id for member in _shown(cluster.members, own)}
+    found: list[dict[str, Any]] = []
+    for member in cluster.members:
+        if member.id != own and not stays_home(member.transport):
+            found.append({"member": member.id, "port": "transport", "target": member.transport})
+        if member.http and not stays_home(member.http) and (member.id != own or member.http_tls):
+            asked = {"tls": True, "show": member.id in show} if member.http_tls else {}
+            found.append({"member": member.id, "port": "http", "target": member.http, **asked})
+    return found
 
 
-def assumed(others: Iterable[tuple[str, str, object]]) -> list[dict[str, str]]:
+def _shown(members: Sequence[Member], own: str | None) -> Sequence[Member]:
+    """Whose certificates a node hands on whole: of a few members all; of many its own and those of the next two, which
+    shows each three times and costs no node more."""
+    at = next((at for at, member in enumerate(members) if member.id == own), None)
+    if len(members) <= SHOWN_WHOLE:
+        return members
+    return () if at is None else (*members, *members)[at : at + 3]
+
+
+def assumed(others: Iterable[tuple[str, str, object]]) -> list[dict[str, Any]]:
     """Addresses of other given nodes where no cluster answered: what each listens on, else the default ports.
 
     others: (name, host, process section)
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for name, host, process in others:
         listeners = process.listeners if isinstance(process, Process) else ()
         for port, default in DEFAULT_PORTS.items():
-            own = next((x for x in listeners if default <= _port(x) < default + 100 and not loopback(x)), None)
+            own = next((x for x in listeners if default <= _port(x) < default + 100 and not stays_home(x)), None)
             name_or_address = f"[{host}]" if ":" in host else host
             address = own if own and not _wildcard(own) else f"{name_or_address}:{_port(own) or default}"
             found.append({"member": name, "port": port, "target": address})
     return found
 
 
-def destinations(dials: Iterable[dict[str, str]], published: str | None = None) -> list[dict[str, str]]:
+def destinations(dials: Iterable[dict[str, Any]], published: str | None = None) -> list[dict[str, str]]:
     """Where the kernel's choice of route is asked for: IMDS, the resolver and every peer (the probe adds the buckets').
 
     published: the node's own address that members reach it at; what answers them from there is asked for too
@@ -204,10 +221,19 @@ def matched(name: str, host: str, process: object, routing: object, cluster: Clu
     return Unknown(reason=f"no member of the cluster at {view.url} publishes an address of {name}")
 
 
-def loopback(address: str) -> bool:
-    """True for a "host:port" that only its own host can reach."""
-    host = _host(address)
-    return host.startswith("127.") or host in ("::1", "localhost")
+def discovery_tags(configs: Iterable[object]) -> dict[str, tuple[str, ...]]:
+    """discovery.ec2.tag.KEY of the first configuration that has one: {KEY: values}. {} where none has."""
+    prefix = "discovery.ec2.tag."
+    for config in configs:
+        settings = config.settings if isinstance(config, Config) else {}
+        found = {
+            name.removeprefix(prefix): tuple(dict.fromkeys(word.strip() for word in value.split(",") if word.strip()))
+            for name, value in settings.items()
+            if name.startswith(prefix)
+        }
+        if found := {key: values for key, values in found.items() if values}:
+            return found
+    return {}
 
 
 def _host(address: str) -> str:

@@ -85,6 +85,7 @@ def refusal(hosts: str | None, inventory: Path | None = None, **defaults: object
         ("admin@[::1]", Node(name="::1", host="::1", user="admin")),
         ("first.last@es", Node(name="es", host="es", user="first.last")),
         ("paramiko://es-1", Node(name="es-1", host="es-1")),
+        ("ssh://admin@es-1:2222", Node(name="es-1", host="es-1", carrier="ssh", port=2222, user="admin")),
         ("paramiko://u:p%40%2C%3A@es-1:22", Node(name="es-1", host="es-1", port=22, user="u", password="p@,:")),
         (
             "paramiko://es-1?sudo=True&sudo_user=es&timeout=2.5",
@@ -94,7 +95,7 @@ def refusal(hosts: str | None, inventory: Path | None = None, **defaults: object
 )
 def test_a_hostspec_is_read_as_testinfra_reads_it(spec, node):
     assert node_from_hostspec(spec, Defaults()) == node
-    theirs = BaseBackend.parse_hostspec(spec.removeprefix("paramiko://").partition("?")[0])
+    theirs = BaseBackend.parse_hostspec(spec.removeprefix("paramiko://").removeprefix("ssh://").partition("?")[0])
     assert (theirs.name, theirs.user, theirs.password) == (node.host, node.user, node.password)
     assert (theirs.port and int(theirs.port)) == node.port
 
@@ -113,7 +114,7 @@ def test_ranges_need_no_inventory():
         (None, "no hosts: add --hosts=NAME[,NAME...], or --inventory=FILE with --hosts=GROUP"),
         ("", "no hosts: add --hosts="),
         (" , ", "no hosts: add --hosts="),
-        ("ssh://es-1", "ssh:// does not yet reach nodes: write paramiko://HOST, or just HOST"),
+        ("ssh://u:p@es-1", "es-1 has a password, and ssh:// never types one"),
         ("local://", "local:// does not yet reach nodes: write paramiko://HOST"),
         ("docker://es", "docker:// does not yet reach nodes: write paramiko://HOST"),
         ("ssm://i-1", "ssm://i-1 is no instance id: write ssm://i-0123456789abcdef0?region=REGION"),
@@ -218,8 +219,8 @@ def test_any_mixture_of_hostspec_parts_is_nodes_or_a_refusal(parts):
     test_any_text_is_nodes_or_a_refusal.hypothesis.inner_test("".join(parts))
 
 
-def test_every_backend_of_testinfra_but_paramiko_is_refused():
-    for scheme in set(BACKENDS) - {"paramiko", "ansible"}:
+def test_every_backend_of_testinfra_but_three_is_refused():
+    for scheme in set(BACKENDS) - {"paramiko", "ssh", "ansible"}:
         assert refusal(f"{scheme}://es-1").startswith(f"{scheme}:// does not yet reach nodes")
 
 
@@ -350,6 +351,27 @@ def test_clients_with_static_keys_are_a_list_or_one_text(inventory, written):
     assert expand("h", inventory, Defaults())[0].static_key_clients == ("a", "b-2")
 
 
+@pytest.mark.parametrize(
+    ("variables", "carrier"),
+    [
+        ("{}", "paramiko"),
+        ("{ansible_connection: smart}", "paramiko"),
+        ("{ansible_connection: ssh}", "ssh"),
+        ("{ansible_connection: ansible.builtin.ssh}", "ssh"),
+        ("{ansible_connection: paramiko_ssh}", "paramiko"),
+        ("{ansible_connection: ssh, preflight_carrier: paramiko}", "paramiko"),
+        ("{preflight_carrier: ssh}", "ssh"),
+    ],
+)
+def test_an_inventory_chooses_the_carrier(inventory, variables, carrier):
+    inventory.write_text(f"all: {{hosts: {{h: {variables}}}}}")
+    assert expand("h", inventory, Defaults())[0].carrier == carrier
+    said = variables not in ("{}", "{ansible_connection: smart}")
+    assert expand("h", inventory, Defaults(carrier="ssh"))[0].carrier == (carrier if said else "ssh")
+    assert expand("ssh://h", inventory, Defaults())[0].carrier == "ssh"
+    assert expand("paramiko://h", inventory, Defaults(carrier="ssh"))[0].carrier == "paramiko"
+
+
 @pytest.mark.parametrize("arguments", ["-F ssh/config", "-Fssh/config", "'-F \"ssh/config\"'"])
 def test_ssh_arguments_may_name_a_config(inventory, arguments):
     inventory.write_text(f"all: {{hosts: {{h: {{ansible_ssh_common_args: {arguments}}}}}}}")
@@ -366,6 +388,7 @@ def test_ssh_arguments_may_name_a_config(inventory, arguments):
         ('all: {hosts: {h: {ansible_ssh_common_args: "-F \'ssh"}}}', "only -F FILE and ProxyJump are"),
         ("all: {hosts: {h: {ansible_ssh_extra_args: -F ssh/config -v}}}", "only -F FILE and ProxyJump are"),
         ("all: {hosts: {h: {ansible_connection: docker}}}", "lab.yml:1: ansible_connection of h is docker, not yet"),
+        ("all: {hosts: {h: {preflight_carrier: telnet}}}", "preflight_carrier of h is telnet: write paramiko or ssh"),
         ("all: {hosts: {h: {ansible_port: ssh}}}", "is 'ssh', not a port"),
         ("all: {hosts: {h: {ansible_host: a b}}}", "is 'a b', no host name"),
         ('all: {hosts: {h: {ansible_host: "{{ ip }}"}}}', "is a template, which only Ansible fills in"),

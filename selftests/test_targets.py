@@ -14,18 +14,40 @@ from preflight.facts import Config, Repository, Unknown
 def test_every_other_members_published_ports_are_dialled():
     survey = healthy()
     dials = targets.members(survey.clusters[0], node_id("es-1"))
-    assert [(d["member"], d["port"], d["target"]) for d in dials] == [
+    assert [(d["member"], d["port"], d["target"]) for d in dials if d["member"] != node_id("es-1")] == [
         (node_id(f"es-{n}"), port, f"198.18.0.1{n}:{number}")
         for n in (2, 3)
         for port, number in (("transport", 9300), ("http", 9200))
     ]
 
 
-def test_a_loopback_publish_address_is_nobody_elses_to_dial():
-    cluster = healthy().clusters[0]
-    cluster = replace(cluster, members=(*cluster.members[:2], replace(cluster.members[2], http="127.0.0.1:9200")))
-    dials = targets.members(cluster, node_id("es-1"))
-    assert len(dials) == 3
+def test_a_nodes_own_http_is_dialled_for_its_certificate_alone():
+    dials = targets.members(healthy().clusters[0], node_id("es-1"))
+    assert [d for d in dials if d["member"] == node_id("es-1")] == [
+        {"member": node_id("es-1"), "port": "http", "target": "198.18.0.11:9200", "tls": True, "show": True}
+    ]
+    plain = surveys.with_member(healthy(), "es-1", http_tls=False).clusters[0]
+    assert node_id("es-1") not in {d["member"] for d in targets.members(plain, node_id("es-1"))}
+
+
+def test_only_http_that_is_known_to_speak_tls_is_shown_a_handshake():
+    dials = targets.members(surveys.with_member(healthy(), "es-2", http_tls=False).clusters[0], None)
+    assert [d["member"] for d in dials if d.get("tls")] == [node_id("es-1"), node_id("es-3")]
+    assert not [d for d in dials if d["port"] == "transport" and "tls" in d]
+
+
+def test_of_a_large_cluster_every_certificate_is_handed_on_by_three_nodes():
+    cluster = healthy(9).clusters[0]
+    handed_on = [
+        dial["member"] for member in cluster.members for dial in targets.members(cluster, member.id) if dial.get("show")
+    ]
+    assert {handed_on.count(member.id) for member in cluster.members} == {3}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9200", "169.254.7.7:9200", "[fe80::1]:9200"])
+def test_an_address_that_stays_on_its_host_is_nobody_elses_to_dial(address):
+    cluster = surveys.with_member(healthy(), "es-3", http=address).clusters[0]
+    assert address not in {d["target"] for d in targets.members(cluster, node_id("es-1"))}
 
 
 def test_without_a_cluster_what_the_others_listen_on_is_assumed():

@@ -177,8 +177,6 @@ FAULTS: Mapping[str, Fault] = {
                 ("PORT-1", "others"): "fail",
                 ("PORT-2", "others"): "fail",
             },
-            # Out of the node and into it, on both ports.
-            besides=("port-blocked",) * 3,
         ),
         needs_elasticsearch=False,
         needs_peers=True,

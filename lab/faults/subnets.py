@@ -85,7 +85,6 @@ FAULTS: Mapping[str, Fault] = {
         Expected(
             "port-blocked",
             {("PORT-1", "victim"): "fail", ("PORT-2", "victim"): "fail"},
-            besides=("port-blocked",),
         ),
         needs_elasticsearch=False,
         needs_peers=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import archive, bucket, hosts, keystore, network, region, role, snapshots, sources, subnets
+from . import archive, bucket, hosts, keystore, mesh, network, region, role, snapshots, sources, subnets
 from .fault import Fault
 
 FAULTS: Mapping[str, Fault] = {
@@ -14,6 +14,7 @@ FAULTS: Mapping[str, Fault] = {
     **region.FAULTS,
     **role.FAULTS,
     **network.FAULTS,
+    **mesh.FAULTS,
     **subnets.FAULTS,
     **bucket.FAULTS,
     **snapshots.FAULTS,

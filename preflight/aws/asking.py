@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import boto3
 import msgspec
@@ -21,6 +21,7 @@ from ..facts.aws import (
     Instance,
     PrefixList,
     SecurityGroup,
+    Tagged,
 )
 from ..facts.policies import Vpc
 from . import records
@@ -33,16 +34,23 @@ FILTER_VALUES = 200
 """Most values that one filter of an EC2 request may have."""
 
 
+class Tags(msgspec.Struct, frozen=True, kw_only=True):
+    """As facts.aws.Tagged has them."""
+
+    source: Literal["discovery.ec2", "ec2://"]
+    tags: dict[str, tuple[str, ...]]
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which instances to look for. ids: of nodes that their metadata service names; addresses: of everybody else,
-    looked for in the VPCs that the former are in; region: of the nodes; tags: key to values by which nodes discover
-    each other, all keys and any of a key's values, {} where they don't do so; places: where repositories on AWS lie"""
+    looked for in the VPCs that the former are in; region: of the nodes; tags: by which nodes find
+    each other, None where nothing says so; places: where repositories on AWS lie"""
 
     region: str
     ids: tuple[str, ...]
     addresses: tuple[str, ...]
     places: tuple[Place, ...] = ()
-    tags: dict[str, tuple[str, ...]] = {}
+    tags: Tags | None = None
 
 
 def ask(wanted: Wanted, profile: str | None, timeout: float) -> Aws | Unknown:
@@ -113,7 +121,9 @@ class _Asking:
             ),
             prefix_lists=of_vpcs(lambda: self.prefix_lists(wanted.region, groups)),
             vpcs=of_vpcs(lambda: tuple(map(self.vpc, vpcs))),
-            tagged=of_vpcs(lambda: self.tagged(wanted.tags, here)) if wanted.tags else None,
+            tagged=None
+            if (tags := wanted.tags) is None
+            else Tagged(source=tags.source, tags=tags.tags, instances=of_vpcs(lambda: self.tagged(tags.tags, here))),
             calls=self.calls.count,
         )
 

@@ -8,11 +8,12 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import paramiko
 
-from .channels import CHUNK, close, send_all
+from .channels import CHUNK
 from .errors import ConnectionFailed, ConnectionLost, ConnectRefused, ConnectTimeout, NameNotResolved, NoRoute
 from .ssh_config import Settings
 
@@ -122,31 +123,53 @@ class ProxyProcess:
         self._errors.close()
 
 
-def joined(channel: paramiko.Channel, timeout: float) -> socket.socket:
-    """A real socket joined to the channel by two threads, so that TLS, polling and timeouts just work on it.
+def joined(
+    receive: Callable[[], bytes],
+    send: Callable[[bytes], None],
+    end: Callable[[], None],
+    release: Callable[[], None],
+    timeout: float,
+) -> socket.socket:
+    """A real socket joined to a forwarded connection by two threads: TLS, polling and timeouts just work on it.
 
-    timeout: seconds, of every operation on the socket. Closing the socket closes the channel.
+    receive: some bytes from the node, b"" at their end; send: all of them to it; end: wakes both, release: lets go of
+    what they stood on. Both raise what their carrier raises at its end
+    timeout: seconds, of every operation on the socket. Closing the socket ends the connection.
     """
     near, far = socket.socketpair()
     near.settimeout(timeout)
-    channel.settimeout(None)
-    for pump in (_outward, _inward):
-        threading.Thread(target=pump, args=(channel, far), name=f"tunnel {pump.__name__[1:]}", daemon=True).start()
+    inward = threading.Thread(target=_inward, args=(receive, far), name="tunnel inward", daemon=True)
+    outward = threading.Thread(
+        target=_outward, args=(send, end, release, inward, far), name="tunnel outward", daemon=True
+    )
+    inward.start()
+    outward.start()
     return near
 
 
-def _outward(channel: paramiko.Channel, far: socket.socket) -> None:
-    """Ends when the socket's other end is closed, and is the one who closes both."""
-    with far, suppress(OSError, EOFError, paramiko.SSHException):
-        while data := far.recv(CHUNK):
-            send_all(channel, data)
-    close(channel)
+def _outward(
+    send: Callable[[bytes], None],
+    end: Callable[[], None],
+    release: Callable[[], None],
+    inward: threading.Thread,
+    far: socket.socket,
+) -> None:
+    """Ends when the socket's other end is closed, and is the one who closes all."""
+    with far:
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            while data := far.recv(CHUNK):
+                send(data)
+        end()
+        with suppress(OSError):
+            far.shutdown(socket.SHUT_RDWR)
+        inward.join()
+    release()
 
 
-def _inward(channel: paramiko.Channel, far: socket.socket) -> None:
+def _inward(receive: Callable[[], bytes], far: socket.socket) -> None:
     """What the node sent is read to its end before the socket's reader sees that end."""
     with suppress(OSError, EOFError, paramiko.SSHException):
-        while data := channel.recv(CHUNK):
+        while data := receive():
             far.sendall(data)
     with suppress(OSError):
         far.shutdown(socket.SHUT_WR)

@@ -9,6 +9,7 @@ on a channel, and paramiko's answer to its end, take turns here.
 from __future__ import annotations
 
 import math
+import socket
 import threading
 import time
 from contextlib import nullcontext, suppress
@@ -27,16 +28,40 @@ def _handle_close(channel: paramiko.Channel, message: Message) -> None:
 
 
 class Transport(paramiko.Transport):
-    """paramiko's, whose channels are closed in turn."""
+    """paramiko's, whose channels are closed in turn, and whose refusals are told to whom they concern.
+
+    paramiko keeps one exception for all channels: of two that are refused at once, each would give the other's reason.
+    """
 
     _channel_handler_table = {  # noqa: RUF012  as in the class it replaces
         **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]
         MSG_CHANNEL_CLOSE: _handle_close,
     }
 
+    def __init__(self, stream: socket.socket) -> None:
+        self.refusals: dict[int, paramiko.ChannelException] = {}
+        self._asking = threading.local()
+        super().__init__(stream)
+
+    def _next_channel(self) -> int:
+        self._asking.number = number = super()._next_channel()  # type: ignore[misc]
+        return int(number)
+
+    def _parse_channel_open_failure(self, message: Message) -> None:
+        number, code = message.get_int(), message.get_int()
+        self.refusals[number] = paramiko.ChannelException(code, message.get_text())
+        message.rewind()
+        super()._parse_channel_open_failure(message)  # type: ignore[misc]
+
     def open_in_turn(self, kind: str, target: tuple[str, int], timeout: float) -> paramiko.Channel:
         """A channel for the functions below. Raises what open_channel raises."""
-        channel = self.open_channel(kind, target, ("127.0.0.1", 0), timeout=timeout)
+        self._asking.number = None
+        try:
+            channel = self.open_channel(kind, target, ("127.0.0.1", 0), timeout=timeout)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if refusal := self.refusals.pop(self._asking.number, None):
+                raise refusal from error
+            raise
         channel.turns = threading.Lock()  # type: ignore[attr-defined]
         return channel
 

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoResult  # another class than the built-in one up to Python 3.10
+from contextlib import contextmanager
 
 from preflight.inventory import Node
 
-from . import Connection
-from .errors import ConnectionFailed, ConnectTimeout
-from .ssh import SshConnection, connect
+from . import Connection, over_openssh, over_paramiko
+from .errors import ConnectionDropped, ConnectionFailed, ConnectTimeout
+from .openssh_master import Directory
 from .ssm import Fleet
+
+LOGINS_AT_ONCE = 20
+"""Of one run: each may cost the controller a signature of its agent, and the site's LDAP a question."""
+
+THROUGH_ONE_BASTION = 5
+"""Logins at once whose bytes one bastion's login carries."""
+
+SECOND_TRY = 1.0
+"""Seconds, at most, until a login that was dropped before it began is tried once more: sshd's MaxStartups is a number
+of logins that have not ended yet."""
 
 
 class Connections:
@@ -29,7 +42,10 @@ class Connections:
         self._aws_profile = aws_profile
         self._fleets: dict[tuple[str | None, str | None], Fleet] = {}
         self._lock = threading.Lock()
-        self._logins: dict[object, Future[SshConnection]] = {}
+        self._logins: dict[object, Future[Connection]] = {}
+        self._at_once = threading.BoundedSemaphore(LOGINS_AT_ONCE)
+        self._bastions: dict[object, threading.BoundedSemaphore] = {}
+        self._directory: Directory | None = None
         self._closed = False
 
     def get(self, node: Node) -> Connection:
@@ -57,14 +73,13 @@ class Connections:
             return fleet
 
     def _get(self, node: Node, via: tuple[str, ...]) -> Connection:
-        key = (node.host, node.port, node.user, node.ssh_config, node.identity_file, node.proxy_jump)
         with self._lock:
             if self._closed:
                 raise ConnectionFailed(f"the run's connections are closed, {node.name}'s too")
-            login = self._logins.get(key)
+            login = self._logins.get(_key(node))
             mine = login is None
             if login is None:
-                login = self._logins[key] = Future()
+                login = self._logins[_key(node)] = Future()
         if mine:
             self._connect(node, via, login)
         try:
@@ -73,15 +88,13 @@ class Connections:
         except NoResult as error:
             raise ConnectTimeout(f"the login on {node.host} does not come about") from error
 
-    def _connect(self, node: Node, via: tuple[str, ...], login: Future[SshConnection]) -> None:
+    def _connect(self, node: Node, via: tuple[str, ...], login: Future[Connection]) -> None:
         try:
-            connection = connect(
-                node,
-                connect_timeout=self._connect_timeout,
-                insecure_host_keys=self._insecure_host_keys,
-                jump=self._get,
-                via=via,
-            )
+            try:
+                connection = self._attempt(node, via)
+            except ConnectionDropped:
+                time.sleep(SECOND_TRY * random.uniform(0.5, 1))  # noqa: S311  not all of them at once again
+                connection = self._attempt(node, via)
         except BaseException as error:
             login.set_exception(error)
             if not isinstance(error, ConnectionFailed):
@@ -93,6 +106,46 @@ class Connections:
         if late:
             connection.close()
 
+    def _attempt(self, node: Node, via: tuple[str, ...]) -> Connection:
+        if node.carrier == "ssh":
+            return over_openssh.connect(
+                node,
+                connect_timeout=self._connect_timeout,
+                insecure_host_keys=self._insecure_host_keys,
+                directory=self._control_sockets(),
+                jump=self._get,
+                via=via,
+                admission=self._admitted,
+            )
+        return over_paramiko.connect(
+            node,
+            connect_timeout=self._connect_timeout,
+            insecure_host_keys=self._insecure_host_keys,
+            jump=self._get,
+            via=via,
+            admission=self._admitted,
+        )
+
+    def _control_sockets(self) -> Directory:
+        with self._lock:
+            if self._closed:
+                raise ConnectionFailed("the run's connections are closed")
+            if self._directory is None:
+                self._directory = Directory()
+            return self._directory
+
+    @contextmanager
+    def _admitted(self, hop: Node | None) -> Iterator[None]:
+        """See Admission. The bastion's own login has ended by then, so that nobody waits for one who waits for him."""
+        if hop is None:
+            with self._at_once:
+                yield
+            return
+        with self._lock:
+            bastion = self._bastions.setdefault(_key(hop), threading.BoundedSemaphore(THROUGH_ONE_BASTION))
+        with bastion, self._at_once:
+            yield
+
     def close(self) -> None:
         """End every login, those behind jump hosts first. Never raises."""
         with self._lock:
@@ -100,3 +153,9 @@ class Connections:
             logins = [login for login in self._logins.values() if login.done() and login.exception() is None]
         for login in reversed(logins):
             login.result().close()
+        if self._directory is not None:
+            self._directory.close()
+
+
+def _key(node: Node) -> object:
+    return (node.carrier, node.host, node.port, node.user, node.ssh_config, node.identity_file, node.proxy_jump)

@@ -12,6 +12,7 @@ ConnectionFailed
 ├── AuthenticationFailed    tried once, never twice
 ├── SshConfigRefused        ssh_config is unreadable, or asks for what only OpenSSH can do
 ├── ConnectionLost          ended while something ran: never to be read as an answer
+│   └── ConnectionDropped   sshd hung up before anything was offered to it: tried once more
 ├── CommandTimeout          its own deadline passed
 ├── SessionRefused          sshd's MaxSessions, or no shell for that user
 ├── ForwardingForbidden     sshd's AllowTcpForwarding or PermitOpen
@@ -71,6 +72,18 @@ class SshConfigRefused(ConnectionFailed):
 
 class ConnectionLost(ConnectionFailed):
     """The connection ended while something ran."""
+
+
+class ConnectionDropped(ConnectionLost):
+    """sshd, or whatever listens there, hung up before any identity was offered: its MaxStartups does that."""
+
+    @classmethod
+    def without_banner(cls, where: str) -> ConnectionDropped:
+        """Before it had even said that it is an sshd."""
+        return cls(
+            f"{where} closes the connection without an SSH banner",
+            "sshd's MaxStartups, a full host, or another service on that port does this",
+        )
 
 
 class CommandTimeout(ConnectionFailed):

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
 import socket
 import time
 from contextlib import suppress
 
 import paramiko
 
+from . import host_keys
 from .channels import Transport
 from .errors import (
     AuthenticationFailed,
+    ConnectionDropped,
     ConnectionFailed,
     ConnectionLost,
     ConnectTimeout,
-    HostKeyChanged,
     HostKeyRefused,
     HostKeyUnknown,
 )
@@ -91,11 +91,8 @@ def _negotiate(
         if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
             raise ConnectionFailed(f"{where} and paramiko share no algorithm ({error}); {CARRIER}") from error
         if "banner" in str(error) or "protocol version" in str(error):
-            raise ConnectionLost(
-                f"{where} closes the connection without an SSH banner",
-                "sshd's MaxStartups, a full host, or another service on that port does this",
-            ) from error
-        raise ConnectionLost(f"{where} closed the connection during the key exchange") from error
+            raise ConnectionDropped.without_banner(where) from error
+        raise ConnectionDropped(f"{where} closed the connection during the key exchange") from error
 
 
 def _known(settings: Settings) -> list[KnownKey]:
@@ -125,31 +122,17 @@ def _check_host_key(offered: paramiko.PKey, settings: Settings, known: list[Know
     plain = [key for key in known if not key.marker]
     if any(key.blob == blob for key in plain):
         return
-    accept = f"{ssh} -o StrictHostKeyChecking=accept-new true"
+    offers = f"{offered.get_name()} {print_}"
     if plain:
         same_type = next((key for key in plain if key.type == offered.get_name()), plain[0])
-        file = same_type.where.rpartition(":")[0]
-        raise HostKeyChanged(
-            f"the host key of {name} is not the one at {same_type.where}: it offers {offered.get_name()} {print_}",
-            f"if the host was rebuilt and its console shows that fingerprint: "
-            f"ssh-keygen -R {shlex.quote(name)} -f {shlex.quote(file)} && {accept}",
-        )
+        raise host_keys.changed(name, same_type.where, offers, ssh)
     authority = next((key for key in known if key.marker == "@cert-authority"), None)
     if authority:
         raise HostKeyUnknown(
             f"{name} is vouched for only by the certificate authority at {authority.where}; {CARRIER}",
-            f"put its own key ({offered.get_name()} {print_}) into known_hosts as well",
+            f"ssh:// in --hosts, or put its own key ({offers}) into known_hosts as well",
         )
-    off = (
-        ", and StrictHostKeyChecking of ssh_config is not taken as a reason to trust it"
-        if settings.accepts_new_keys
-        else ""
-    )
-    raise HostKeyUnknown(
-        f"known_hosts has no key of {name}{off}: it offers {offered.get_name()} {print_}",
-        f"compare that fingerprint with the host's own (`ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` there), then "
-        f"accept it: {accept} (or --insecure-host-keys, which trusts anybody)",
-    )
+    raise host_keys.unknown(name, offers, ssh, accepts_new_keys=settings.accepts_new_keys)
 
 
 def _authenticate(transport: paramiko.Transport, settings: Settings, password: str | None) -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from .errors import SshConfigRefused
 
-CARRIER = "this suite logs in with paramiko; carrying it over OpenSSH itself, which can, is to come"
+CARRIER = "paramiko cannot do that: use ssh://, which logs in with this machine's OpenSSH"
 """The end of every sentence about something only OpenSSH can do."""
 
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
@@ -257,7 +257,7 @@ class _Lookup:
         if criterion not in subjects:
             raise SshConfigRefused(
                 f"{where}: whether {self.alias} matches depends on `Match {criterion}`; {CARRIER}",
-                "name a file without it with --ssh-config=FILE",
+                "ssh:// in --hosts, or name a file without it with --ssh-config=FILE",
             )
         return _matches(tuple(value.split(",")), subjects[criterion])
 

@@ -1,4 +1,4 @@
-"""testinfra's "paramiko" and "ssm" backends over our own logins: tests with `host` need no second one."""
+"""testinfra's "paramiko", "ssh" and "ssm" backends over our own logins: tests with `host` need no second one."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ COMMAND_TIMEOUT = 30.0
 class NodeBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no types
     """Runs testinfra's commands over a login of the run.
 
-    testinfra makes one itself for `testinfra.get_host("paramiko://...")` in a user's test: the run's node of that name
-    where there is one, else the hostspec's host. Raises InventoryError for a hostspec that cannot be read; a command
-    raises ConnectionFailed and its kinds, never a made-up result.
+    testinfra makes one itself for `testinfra.get_host("paramiko://...")` in a user's test: the run's node of that name,
+    whatever carries it, where there is one, else the hostspec's host. Raises InventoryError for a hostspec that cannot
+    be read; a command raises ConnectionFailed and its kinds, never a made-up result.
     """
 
     NAME = "paramiko"
@@ -46,7 +46,7 @@ class NodeBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no type
         node = self.nodes.get(hostspec)
         if node is None:
             seconds = f"?timeout={timeout}" if timeout else ""
-            node = node_from_hostspec(f"paramiko://{hostspec}{seconds}", defaults)
+            node = node_from_hostspec(f"{self.NAME}://{hostspec}{seconds}", defaults)
         self._take(node, None)
 
     @classmethod
@@ -81,6 +81,12 @@ class NodeBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no type
         return self.node.name
 
 
+class OpenSshBackend(NodeBackend):
+    """The same for `testinfra.get_host("ssh://...")`: testinfra's own logs in anew for every command."""
+
+    NAME = "ssh"
+
+
 class SsmBackend(NodeBackend):
     """The same for `testinfra.get_host("ssm://i-…", region=…, profile=…)`: every command is a request to AWS."""
 
@@ -103,7 +109,7 @@ class SsmBackend(NodeBackend):
         self._take(node, None)
 
 
-BACKENDS: dict[str, type[NodeBackend]] = {"paramiko": NodeBackend, "ssm": SsmBackend}
+BACKENDS: dict[str, type[NodeBackend]] = {"paramiko": NodeBackend, "ssh": OpenSshBackend, "ssm": SsmBackend}
 
 
 class Result(CommandResult):  # type: ignore[misc]

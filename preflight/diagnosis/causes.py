@@ -13,7 +13,7 @@ from ..facts import CouldNotCheck, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, routes
 from ..rules import node as rules
-from . import aws, bucket, keys, outside, ports, role
+from . import aws, bucket, keys, outside, policies, ports, role, tls
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -120,7 +120,11 @@ def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
     """What else keeps a node from a bucket: its certificate, or routes with nothing to compare them with."""
     finding = path.reaches_buckets(scene.survey, node)
     decided = (bucket.wrong_name, bucket.missing, bucket.untrusted)
-    if finding is None or any(ask(scene, node) is not None for ask in decided):
+    if (
+        finding is None
+        or any(ask(scene, node) is not None for ask in decided)
+        or policies.resolves_nothing(scene, node)
+    ):
         return None
     if _problems(scene, node):
         try:
@@ -168,7 +172,7 @@ def _wrong_region(scene: Scene, node: NodeFacts) -> Found | None:
 
 def _region_from_imds(scene: Scene, node: NodeFacts) -> Found | None:
     finding = region.not_from_imds_alone(scene.survey, node)
-    if finding is None:
+    if finding is None or bucket.unknown_type(scene, node) is not None:
         return None
     return Found(
         title="{nodes}: no setting gives the region; the metadata service alone does",
@@ -187,10 +191,13 @@ NODES_FIRST = (
 """Nothing else about such a node can be known before these are mended. Ports come next (ports.blocked)."""
 
 ROWS = (
+    Row(id="certificate-expired", ask=tls.expired),
+    Row(id="vpc-dns", ask=policies.unresolved),
     Row(id="dns-wrong", ask=bucket.wrong_name),
     Row(id="route-own", ask=_own_route),
     Row(id="route-table", ask=aws.subnet_route),
     Row(id="route-upstream", ask=_upstream),
+    Row(id="repository-plugin-missing", ask=bucket.unknown_type),
     Row(id="bucket-missing", ask=bucket.missing),
     Row(id="tls-untrusted", ask=bucket.untrusted),
     Row(id="bucket-not-reached", ask=_not_reached),
@@ -201,8 +208,10 @@ ROWS = (
     Row(id="imds-protocol", ask=role.PROTOCOL.ask),
     Row(id="imds-hop-limit", ask=role.NAMESPACE.ask),
     Row(id="imds-slow", ask=role.SLOW.ask),
+    Row(id="profile-without-role", ask=policies.empty_profile),
     Row(id="no-instance-role", ask=role.NO_ROLE.ask),
     Row(id="expired-role-credentials", ask=role.EXPIRED.ask),
+    Row(id="policy-on-the-way", ask=policies.on_the_way),
     Row(id="role-denied", ask=role.denied),
     Row(id="policy-denies-node", ask=role.denied_here),
     Row(id="keystore-password", ask=keys.protected),

@@ -1,8 +1,9 @@
-"""Ports that do not open, told as one source, one target or one pair instead of a list of pairs."""
+"""Ports that do not open, told as one node, source, target, pair, direction or port instead of a list of pairs."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,10 +19,19 @@ CHECKS: dict[ports.Port, str] = {"transport": "PORT-1", "http": "PORT-2"}
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """One dial that failed, and who dialled."""
+    """One dial that failed: who dialled, and whom. target: as the member is called"""
 
     source: str
+    target: str
     dial: Dial
+
+
+class Group(NamedTuple):
+    """Cuts that have one cause. nodes: the ends it lies between, one where all point at it"""
+
+    cuts: list[Cut]
+    title: str
+    nodes: tuple[str, ...]
 
 
 def towards(scene: Scene, node: NodeFacts) -> tuple[Pair, ...]:
@@ -37,9 +47,10 @@ def towards(scene: Scene, node: NodeFacts) -> tuple[Pair, ...]:
 
 def _cuts(scene: Scene, node: NodeFacts, port: ports.Port) -> list[Cut]:
     try:
-        return [Cut(node.name, dial) for dial in ports.failing(scene.survey, node, port)]
+        failing = ports.failing(scene.survey, node, port)
     except (CouldNotCheck, NotApplicable):
         return []
+    return [Cut(node.name, members.title(scene.survey, dial.member), dial) for dial in failing]
 
 
 def _is_at(node: NodeFacts, dial: Dial) -> bool:
@@ -48,36 +59,35 @@ def _is_at(node: NodeFacts, dial: Dial) -> bool:
 
 
 def blocked(scene: Scene, explained: set[Pair]) -> list[Cause]:
-    """One cause for each node that reaches nobody, each that nobody reaches, and each further target.
+    """One cause for each node, source, target, pair or port that is shut, instead of every dial that failed.
 
     explained: outcomes that a node which is down already accounts for
     """
     causes = []
-    for port, check in CHECKS.items():
-        cuts = [
-            cut
-            for node in scene.survey.nodes
-            if (check, node.name) not in explained
-            for cut in _cuts(scene, node, port)
-        ]
-        for group, title, ends in _grouped(scene, cuts, port):
-            sources = list(dict.fromkeys(cut.source for cut in group))
-            explains = scene.troubled((c, source) for source in sources for c in (check, "AWS-1"))
-            if explains:
-                closed, said = _by_aws(scene, group)
-                causes.append(
-                    Cause(
-                        id="port-blocked",
-                        title=title,
-                        nodes=ends,
-                        evidence=(*(f"{cut.source} to {ports.words(scene.survey, cut.dial)}" for cut in group), *said),
-                        confidence="certain" if closed else "likely",
-                        explains=explains,
-                        remedy=remedy.open_pairs(scene.survey, closed)
-                        if closed
-                        else remedy.look_at(scene.survey, _kinds(group), group[0].source),
-                    )
+    cuts = [
+        cut
+        for node in scene.survey.nodes
+        for port, check in CHECKS.items()
+        if (check, node.name) not in explained
+        for cut in _cuts(scene, node, port)
+    ]
+    for group, title, ends in _grouped(scene, cuts):
+        explains = scene.troubled((c, cut.source) for cut in group for c in (CHECKS[cut.dial.port], "AWS-1"))
+        if explains:
+            closed, said = _by_aws(scene, group)
+            causes.append(
+                Cause(
+                    id="port-blocked",
+                    title=title,
+                    nodes=ends,
+                    evidence=(*(f"{cut.source} to {ports.words(scene.survey, cut.dial)}" for cut in group), *said),
+                    confidence="certain" if closed else "likely",
+                    explains=explains,
+                    remedy=remedy.open_pairs(scene.survey, closed)
+                    if closed
+                    else remedy.look_at(scene.survey, _kinds(group), group[0].source),
                 )
+            )
     return causes
 
 
@@ -107,49 +117,91 @@ def _kinds(group: list[Cut]) -> tuple[Dial, ...]:
     return tuple({cut.dial.outcome: cut.dial for cut in reversed(group)}.values())
 
 
-def _grouped(scene: Scene, cuts: list[Cut], port: ports.Port) -> list[tuple[list[Cut], str, tuple[str, ...]]]:
-    """Failed dials that have one cause, its title, and the nodes it lies between: one end where all point at it."""
-    groups: list[tuple[list[Cut], str, tuple[str, ...]]] = []
-    left = list(cuts)
-    for source in dict.fromkeys(cut.source for cut in cuts):
-        own = [cut for cut in left if cut.source == source]
-        if len(own) > 1 and len(own) == _dialled(scene, source, port):
-            title = f"{source} opens no other member's {port}: its own outgoing traffic is cut off"
-            groups.append((own, title, (source,)))
-            left = [cut for cut in left if cut.source != source]
-    for target in dict.fromkeys(cut.dial.target for cut in left):
-        group = [cut for cut in left if cut.dial.target == target]
-        name = members.title(scene.survey, group[0].dial.member)
-        sources = [cut.source for cut in group]
-        how = members.listed(sorted({_how(cut.dial.outcome) for cut in group}))
-        if len(group) > 1 and len(group) == _diallers(scene, target, port):
-            groups.append((group, f"no node opens {port} {target} of {name}: {how}", (name,)))
-        else:
-            title = f"{members.listed(sources)} cannot open {port} {target} of {name}: {how}"
-            groups.append((group, title, (*sources, name)))
+class _Tried:
+    """Every dial of the survey by who dialled whom at which port, and which of them are cut."""
+
+    def __init__(self, scene: Scene, cuts: list[Cut]) -> None:
+        self.dials = {
+            (node.name, members.title(scene.survey, dial.member), dial.port): dial
+            for node in scene.survey.nodes
+            if not isinstance(node.dials, Unknown)
+            for dial in node.dials
+            if isinstance(node.view, Unknown) or node.view.node_id != dial.member
+        }
+        self.cut = {(cut.source, cut.target, cut.dial.port) for cut in cuts}
+
+    def shut(self, port: ports.Port, source: str | None = None, target: str | None = None) -> bool:
+        """Several dials from or to one node were made at this port, and all are cut."""
+        made = [key for key in self.dials if key[2] == port and source in (None, key[0]) and target in (None, key[1])]
+        return len(made) > 1 and all(key in self.cut for key in made)
+
+    def opens(self, keys: Iterable[tuple[str, str, ports.Port]]) -> bool:
+        """Some of these dials were made, and all of those opened."""
+        made = [self.dials[key] for key in keys if key in self.dials]
+        return bool(made) and all(dial.outcome == "open" for dial in made)
+
+    def contrast(self, cuts: list[Cut]) -> str:
+        """What opens beside these cuts: what tells a port, a direction or a pair from a host."""
+        shut: set[ports.Port] = {cut.dial.port for cut in cuts}
+        pairs = {(cut.source, cut.target) for cut in cuts}
+        told = [f"{port} opens" for port in CHECKS if port not in shut and self.opens((s, t, port) for s, t in pairs)]
+        if self.opens((t, s, port) for s, t in pairs for port in shut):
+            told.append("the other way opens")
+        return f" ({'; '.join(told)})" if told else ""
+
+
+def _grouped(scene: Scene, cuts: list[Cut]) -> list[Group]:
+    """The cuts in the fewest words: a node both ways, a source, a target, a pair, then what is left by its target."""
+    tried, left, groups = _Tried(scene, cuts), list(cuts), []
+
+    def take(title: str, nodes: tuple[str, ...], group: list[Cut], said: str = "") -> None:
+        how = said or members.listed(sorted({ports.HOW[cut.dial.outcome] for cut in group}))
+        groups.append(Group(group, f"{title}: {how}{tried.contrast(group)}", nodes))
+        left[:] = [cut for cut in left if cut not in group]
+
+    names = list(dict.fromkeys(name for cut in cuts for name in (cut.source, cut.target)))
+    for name in names:
+        shut = [p for p in CHECKS if tried.shut(p, source=name) and tried.shut(p, target=name)]
+        group = [cut for cut in left if name in (cut.source, cut.target) and cut.dial.port in shut]
+        if group:
+            take(f"{name} and the other members do not open each other's {members.listed(shut)}", (name,), group)
+    for name in names:
+        shut = [p for p in CHECKS if tried.shut(p, source=name)]
+        group = [cut for cut in left if cut.source == name and cut.dial.port in shut]
+        if group:
+            what = members.listed(_ports(group))
+            take(f"{name} opens no other member's {what}", (name,), group, "its own outgoing traffic is cut off")
+    for name in names:
+        shut = [p for p in CHECKS if tried.shut(p, target=name)]
+        group = [cut for cut in left if cut.target == name and cut.dial.port in shut]
+        if group:
+            take(f"no node opens {_what(group)} of {name}", (name,), group)
+    for cut in cuts:
+        ends = {cut.source, cut.target}
+        group = [other for other in left if {other.source, other.target} == ends]
+        if len({other.source for other in group}) > 1:
+            what = members.listed(_ports(group))
+            take(f"{cut.source} and {cut.target} do not open each other's {what}", (cut.source, cut.target), group)
+    for name in names:
+        for shut_ports in dict.fromkeys(_ports([c for c in left if c.target == name and c.source == s]) for s in names):
+            group = [
+                cut
+                for cut in left
+                if cut.target == name
+                and _ports([c for c in left if (c.target, c.source) == (name, cut.source)]) == shut_ports
+            ]
+            if group:
+                sources = list(dict.fromkeys(cut.source for cut in group))
+                take(f"{members.listed(sources)} cannot open {_what(group)} of {name}", (*sources, name), group)
     return groups
 
 
-def _how(outcome: Literal["open", "refused", "timeout", "no-route", "dns"]) -> str:
-    return {"refused": "refused", "timeout": "timeout", "no-route": "no route", "dns": "name not resolved"}.get(
-        outcome, outcome
-    )
+def _ports(cuts: list[Cut]) -> tuple[ports.Port, ...]:
+    return tuple(port for port in CHECKS if any(cut.dial.port == port for cut in cuts))
 
 
-def _dialled(scene: Scene, source: str, port: ports.Port) -> int:
-    dials = scene.survey.node(source).dials
-    return 0 if isinstance(dials, Unknown) else sum(1 for d in dials if d.port == port and not _own(scene, source, d))
-
-
-def _own(scene: Scene, source: str, dial: Dial) -> bool:
-    view = scene.survey.node(source).view
-    return not isinstance(view, Unknown) and view.node_id == dial.member
-
-
-def _diallers(scene: Scene, target: str, port: ports.Port) -> int:
-    return sum(
-        1
-        for node in scene.survey.nodes
-        if not isinstance(node.dials, Unknown)
-        and any(d.port == port and d.target == target and not _own(scene, node.name, d) for d in node.dials)
-    )
+def _what(cuts: list[Cut]) -> str:
+    """ "transport 10.0.0.1:9300" where that is all; of several ports their names."""
+    targets = list(dict.fromkeys(cut.dial.target for cut in cuts))
+    shut = members.listed(_ports(cuts))
+    return f"{shut} {targets[0]}" if len(targets) == 1 else shut

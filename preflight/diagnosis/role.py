@@ -7,6 +7,7 @@ import msgspec
 from .. import remedy
 from ..facts import NodeFacts
 from ..rules import members, role, signing
+from . import policies
 from .found import Found
 from .scene import Scene
 
@@ -27,22 +28,31 @@ class Source(msgspec.Struct, frozen=True):
         trouble = role.trouble(scene.survey, node)
         if trouble is None or trouble.kind not in self.kinds:
             return None
+        if trouble.kind == "no role" and policies.has_empty_profile(scene, node):
+            return None
+        option = policies.option(scene, node) if trouble.kind in BY_OPTION else None
         finding = signing.instance_role(scene.survey, node)
         details = finding.details if finding else ()
         return Found(
             title="{nodes}: " + self.title,
             evidence=(
                 *(f"{node.name}: {line}" for line in (trouble.observed, *details)),
+                *((f"AWS: {option.observed}",) if option else ()),
                 *(line for kind in self.sentences for line in scene.sentences(node, kind)),
             ),
-            confidence="certain" if self.certain else "likely",
+            confidence="certain" if self.certain or option else "likely",
             explains=(
                 *((id, node.name) for id in ("ROLE-1", "ROLE-2", "ROLE-3")),
+                *((("AWS-5", node.name),) if trouble.kind == "no role" else ()),
+                *((("AWS-6", node.name),) if option else ()),
                 *(() if trouble.warning else scene.repository_pairs(node, *self.sentences)),
             ),
-            remedy=remedy.give_role(scene.survey, node),
+            remedy=remedy.let_ask(scene.survey, node) if option else remedy.give_role(scene.survey, node),
         )
 
+
+BY_OPTION = ("out of reach", "switched off", "protocol", "namespace")
+"""Kinds of trouble that an instance's metadata options may be the reason for."""
 
 CONTAINER = Source(("container",), "the endpoint that the process asks for container credentials gives none")
 USER_REFUSED = Source(("user refused",), "the metadata service answers others here, and not the user of Elasticsearch")
@@ -80,7 +90,7 @@ def other_role(scene: Scene, node: NodeFacts) -> Found | None:
 def denied(scene: Scene, node: NodeFacts) -> Found | None:
     """S3 knows the role and refuses it the bucket; `_verify` fails for the same reason, or keys in use hide it."""
     refused = signing.refusals(scene.survey, node)
-    if not refused or signing.by_place(scene.survey, node, refused):
+    if not refused or signing.by_place(scene.survey, node, refused) or policies.lets_in_nothing(scene, node):
         return None
     return _denied(scene, node, refused, "{nodes}: S3 denies %s the bucket of %s")
 
@@ -88,7 +98,7 @@ def denied(scene: Scene, node: NodeFacts) -> Found | None:
 def denied_here(scene: Scene, node: NodeFacts) -> Found | None:
     """A policy of the bucket or of the way to it refuses this node what the role may do."""
     refused = signing.refusals(scene.survey, node)
-    if not refused or not signing.by_place(scene.survey, node, refused):
+    if not refused or not signing.by_place(scene.survey, node, refused) or policies.lets_in_nothing(scene, node):
         return None
     return _denied(
         scene, node, refused, "{nodes}: a policy of the bucket or its endpoint denies %s the bucket of %s here"
@@ -106,8 +116,14 @@ def _denied(scene: Scene, node: NodeFacts, refused: tuple[signing.Refusal, ...],
             ),
             *scene.sentences(node, "denied"),
             *(f"{node.name}: {line}" for line in signing.beside(scene.survey, node, refused)),
+            *policies.lacking(scene, node),
         ),
         confidence="possible" if all(refusal.doubted for refusal in refused) else "certain",
-        explains=(("ROLE-2", node.name), ("ROLE-3", node.name), *scene.repository_pairs(node, "denied")),
+        explains=(
+            ("ROLE-2", node.name),
+            ("ROLE-3", node.name),
+            ("AWS-5", node.name),
+            *scene.repository_pairs(node, "denied"),
+        ),
         remedy=remedy.allow_role(scene.survey, node),
     )

@@ -150,12 +150,23 @@ class Instance(Fact, frozen=True, kw_only=True):
     metadata: MetadataOptions | None = None
 
 
+class Tagged(Fact, frozen=True, kw_only=True):
+    """Running instances of the nodes' VPCs that carry the tags by which nodes find each other.
+
+    source: discovery.ec2 (discovery.ec2.tag.* of the nodes) | ec2:// (--hosts)
+    tags: key to values, all keys and any of a key's values, in which * is any text
+    """
+
+    source: Literal["discovery.ec2", "ec2://"]
+    tags: dict[str, tuple[str, ...]]
+    instances: tuple[Instance, ...] | Unknown
+
+
 class Aws(Fact, frozen=True, kw_only=True):
     """The network as AWS describes it, of the VPCs that the nodes are in.
 
     caller: ARN that asked; calls: requests made, pages included
-    tagged: running instances of the nodes' VPCs that carry the tags by which the nodes discover each other; None where
-    they discover each other otherwise
+    tagged: None where nothing says by which tags nodes find each other
     """
 
     region: str
@@ -171,4 +182,4 @@ class Aws(Fact, frozen=True, kw_only=True):
     nat_gateways: tuple[NatGateway, ...] | Unknown
     vpcs: tuple[Vpc, ...] | Unknown = Unknown(reason="not asked")
     policies: Policies = msgspec.field(default_factory=Policies)
-    tagged: tuple[Instance, ...] | Unknown | None = None
+    tagged: Tagged | None = None

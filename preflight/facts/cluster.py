@@ -43,6 +43,7 @@ class Member(Fact, frozen=True, kw_only=True):
     clients: its configured S3 clients; a client without any plain setting is not listed
     jvm: version and vendor; plugins: "NAME VERSION" of its repository plugins (from 8.0 on repository-s3 is a module
     and comes with the version); None where not asked for
+    http_tls: its HTTP speaks TLS, and does not insist on a client's certificate
     """
 
     id: str
@@ -54,6 +55,7 @@ class Member(Fact, frozen=True, kw_only=True):
     clients: tuple[S3Client, ...]
     jvm: str | None = None
     plugins: tuple[str, ...] | None = None
+    http_tls: bool = False
 
 
 class Repository(Fact, frozen=True, kw_only=True):

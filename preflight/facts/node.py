@@ -17,7 +17,7 @@ class Login(Fact, frozen=True, kw_only=True):
     """The one login of this run.
 
     user: who logged in; sudo_user: whom the probe ran as, None without sudo
-    carrier: "paramiko" or "ssm"; milliseconds: until the probe could be started
+    carrier: "paramiko", "ssh" (this machine's OpenSSH) or "ssm"; milliseconds: until the probe could be started
     host_key: verified | not verified (--insecure-host-keys) | not applicable (over "ssm", where AWS knows the instance)
     """
 
@@ -292,19 +292,47 @@ class Dial(Fact, frozen=True, kw_only=True):
     """One TCP connection attempt from a node to a peer's published address.
 
     member: node id of the peer; port: transport | http; target: "host:port"
-    outcome: open | refused | timeout | no-route | dns; milliseconds until the outcome; tries: 2 after a first timeout
+    outcome: open | refused | timeout | no-route | dns | closed (by the peer, at once); milliseconds until the outcome
+    tries: 2 after a first timeout, or a first end by the peer
     assumed: the cluster could not be asked; member is a given node's name and the port one that it listens on or the
     default, 9300 or 9200
-    source: probe question `dial`, one non-blocking connect per target, all targets at once
+    tls: how a TLS handshake ended: "ok", "timeout", or OpenSSL's words; None where none was tried
+    chain: SHA-256 fingerprints of the certificates shown, the server's own first; whole_chain: those are all
+    path_mtu: bytes, retransmits: packets sent again, both as the kernel saw this connection; None: not told
+    source: probe question `paths`, one non-blocking connect per target, all targets at once; open is still up after a
+    tenth of a second, or has finished a handshake
     """
 
     member: str
     port: Literal["transport", "http"]
     target: str
-    outcome: Literal["open", "refused", "timeout", "no-route", "dns"]
+    outcome: Literal["open", "refused", "timeout", "no-route", "dns", "closed"]
     milliseconds: float
     tries: int = 1
     assumed: bool = False
+    tls: str | None = None
+    chain: tuple[str, ...] = ()
+    whole_chain: bool = False
+    path_mtu: int | None = None
+    retransmits: int = 0
+
+
+class Certificate(Fact, frozen=True, kw_only=True):
+    """One certificate that a server showed to this node.
+
+    fingerprint: SHA-256 of its DER, hex; subject, issuer: RFC 4514; not_before, not_after: seconds since the epoch
+    names: of subjectAltName, DNS names and addresses
+    trusted: whether an authority in the CA file of this node's configuration stands behind it; None where that file is
+    not known, or where what lies between was not shown
+    """
+
+    fingerprint: str
+    subject: str
+    issuer: str
+    not_before: float
+    not_after: float
+    names: tuple[str, ...] = ()
+    trusted: bool | None = None
 
 
 class ChosenPath(Fact, frozen=True, kw_only=True):

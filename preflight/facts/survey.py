@@ -10,6 +10,7 @@ from .cluster import NOT_ASKED, Cluster, Member, View
 from .evidence import Log
 from .node import (
     BucketPath,
+    Certificate,
     ChosenPath,
     Config,
     Container,
@@ -39,6 +40,7 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     dials, paths, buckets: Unknown as a whole where the question could not be put
     container: None where the process's environment names no endpoint for credentials
     identity: None where STS was not asked: no credentials of a role, or a repository that does not go to AWS
+    certificates: of the members' HTTP, as they were shown to this node; of a large cluster those of its neighbours
     static_key_clients: S3 clients that its inventory declares as meant to sign with static keys
     """
 
@@ -62,12 +64,14 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     container: Container | Unknown | None = None
     identity: Identity | Unknown | None = None
     log: Log | Unknown = NOT_ASKED
+    certificates: tuple[Certificate, ...] | Unknown = NOT_ASKED
 
 
 class Options(Fact, frozen=True, kw_only=True):
     """The options of the run that judgement depends on, kept so that a recorded survey judges the same.
 
     reference: --reference, a node's name or None; complete: --complete; read_only: --read-only
+    certificate_days: --certificate-days
     elasticsearch_login: "api-key" | "user" | None: which login the run had; never its value
     """
 
@@ -76,6 +80,7 @@ class Options(Fact, frozen=True, kw_only=True):
     read_only: bool = False
     insecure_host_keys: bool = False
     elasticsearch_login: str | None = None
+    certificate_days: float = 30.0
 
 
 class Survey(Fact, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from testinfra.backend import BACKENDS, parse_hostspec
 from ..connection import ssm_spec
 from .node import InventoryError
 
+WAYS = "write paramiko://HOST, ssh://HOST, or just HOST"
 QUERY_KEYS = ("sudo", "sudo_user", "ssh_config", "ssh_identity_file", "timeout")
 HOST_NAME = re.compile(r"[\w.%-]+")
 """Letters and digits of any script, and nothing that a shell reads: host names stand in printed commands."""
@@ -25,7 +26,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     """What one word of --hosts says; None where it says nothing."""
 
     host: str
-    carrier: Literal["paramiko", "ssm"] | None = None
+    carrier: Literal["paramiko", "ssh", "ssm"] | None = None
     region: str | None = None
     profile: str | None = None
     port: int | None = None
@@ -80,10 +81,10 @@ def _shown(spec: str) -> str:
 def parse(spec: str) -> Given:
     """One hostspec, read with testinfra's own reader; what that one drops silently is refused here."""
     scheme, separator, _ = spec.partition("://")
-    if separator and scheme not in ("paramiko", "ssm"):
+    if separator and scheme not in ("paramiko", "ssh", "ssm"):
         if scheme in BACKENDS or scheme == "ec2":
-            raise InventoryError(f"{scheme}:// does not yet reach nodes: write paramiko://HOST, or just HOST")
-        raise InventoryError(f"{_shown(spec)} names no connection there is: write paramiko://HOST, or just HOST")
+            raise InventoryError(f"{scheme}:// does not yet reach nodes: {WAYS}")
+        raise InventoryError(f"{_shown(spec)} names no connection there is: {WAYS}")
     try:
         address = parse_hostspec(spec)[0] if separator else spec
         parts = urllib.parse.urlsplit(spec if separator else "")
@@ -101,9 +102,10 @@ def parse(spec: str) -> Given:
         if login or port is not None:
             raise InventoryError(f"ssm://{host} takes no user, password or port: write ssm://INSTANCE-ID?region=REGION")
         return msgspec.structs.replace(_query(query, host, ssm_spec.QUERY_KEYS), carrier="ssm")
-    return msgspec.structs.replace(
+    given = msgspec.structs.replace(
         _query(query, host), port=port, user=name, password=urllib.parse.unquote(password) or None
     )
+    return msgspec.structs.replace(given, carrier="ssh" if scheme == "ssh" else "paramiko") if separator else given
 
 
 def _query(query: Iterable[tuple[str, str]], host: str, keys: Sequence[str] = QUERY_KEYS) -> Given:

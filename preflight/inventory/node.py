@@ -15,8 +15,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     """One host to survey, with all that is needed to log in to it and to ask its Elasticsearch.
 
     name: unique label in reports; host: as ssh would be told it; port, user: None for what ssh_config says
-    carrier: what carries the suite's bytes there; over "ssm" host is the instance id, nobody logs in and sudo is only
-    for another user than root; region, profile: of that carrier, None for what AWS's own configuration says
+    carrier: what carries the suite's bytes there: paramiko, this machine's OpenSSH, or AWS Systems Manager; over "ssm"
+    host is the instance id, nobody logs in and sudo is only for another user than root; region, profile: of that
+    carrier, None for what AWS's own configuration says
     password: from a hostspec only, never shown; files: absolute paths; proxy_jump: None for what ssh_config says
     sudo_user: None for root; connect_timeout: seconds, None for the run's own
     instance: its EC2 instance id, found_by: the ec2:// word that it matches; None where it was given otherwise
@@ -28,7 +29,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     host: str
-    carrier: Literal["paramiko", "ssm"] = "paramiko"
+    carrier: Literal["paramiko", "ssh", "ssm"] = "paramiko"
     region: str | None = None
     profile: str | None = None
     port: int | None = None
@@ -59,11 +60,12 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says for every node: --ssh-config, --ssh-identity-file, --sudo, --sudo-user.
+    """What the command line says for all: --connection, --ssh-config, --ssh-identity-file, --sudo, --sudo-user.
 
     aws_profile: --aws-profile, for an ec2:// that names none
     """
 
+    carrier: Literal["paramiko", "ssh"] = "paramiko"
     ssh_config: str | None = None
     identity_file: str | None = None
     sudo: bool = False

@@ -6,7 +6,7 @@ import difflib
 import re
 import shlex
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..connection import ssm_spec
 from .hostspec import Given, boolean, is_host, parse, readable_file, split_address
@@ -35,6 +35,7 @@ class Inventory(NamedTuple):
 
 
 OURS = (
+    "preflight_carrier",
     "preflight_ssh_config",
     "preflight_es_user",
     "preflight_es_password_file",
@@ -117,7 +118,18 @@ class Reader:
         return self.variables[next(name for name in names if name in self.variables)].base
 
 
-CONNECTIONS = ("ssh", "paramiko", "paramiko_ssh", "smart", "ansible.builtin.ssh", "ansible.netcommon.paramiko")
+CONNECTIONS: dict[str | None, Literal["paramiko", "ssh"] | None] = {
+    None: None,
+    "smart": None,
+    "ssh": "ssh",
+    "ansible.builtin.ssh": "ssh",
+    "paramiko": "paramiko",
+    "paramiko_ssh": "paramiko",
+    "ansible.netcommon.paramiko": "paramiko",
+}
+"""What carries the suite's bytes where an inventory says what carries Ansible's; None: nothing is said."""
+
+CARRIERS: dict[str | None, Literal["paramiko", "ssh"]] = {"paramiko": "paramiko", "ssh": "ssh"}
 SSM_CONNECTIONS = ("aws_ssm", "amazon.aws.aws_ssm", "community.aws.aws_ssm")
 _USER = ("ansible_user", "ansible_ssh_user")
 _PORT = ("ansible_port", "ansible_ssh_port")
@@ -131,10 +143,16 @@ def node_of(name: str, given: Given, variables: Variables, defaults: Defaults) -
     connection = read.text("ansible_connection")
     if given.carrier == "ssm" or connection in SSM_CONNECTIONS:
         return _over_ssm(name, given, read, defaults)
-    if connection not in (None, *CONNECTIONS):
+    if connection not in CONNECTIONS:
         raise InventoryError(
             f"{read.where('ansible_connection')} is {connection}, not yet a way to reach a node: write ssh"
         )
+    own = read.text("preflight_carrier")
+    if own is not None and own not in CARRIERS:
+        raise InventoryError(f"{read.where('preflight_carrier')} is {own}: write {' or '.join(map(str, CARRIERS))}")
+    carrier = given.carrier or CARRIERS.get(own) or CONNECTIONS[connection] or defaults.carrier
+    if given.password and carrier == "ssh":
+        raise InventoryError(f"{name} has a password, and ssh:// never types one: write paramiko://, or use a key")
     host, port, user = read.text(*_HOST) or given.host, given.port, given.user
     if not is_host(host):
         if host == given.host:
@@ -146,6 +164,7 @@ def node_of(name: str, given: Given, variables: Variables, defaults: Defaults) -
     return Node(
         name=name,
         host=host,
+        carrier=carrier,
         port=port,
         user=user or read.text(*_USER),
         password=given.password,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -22,6 +22,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
 
     hosts: str | None = None
     inventory: Path | None = None
+    carrier: Literal["paramiko", "ssh"] = "paramiko"
     by_ansible: bool = False
     ssh_config: Path | None = None
     ssh_identity_file: Path | None = None
@@ -31,6 +32,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     command_timeout: float = 30.0
     verify_timeout: float = 180.0
     verify_budget: float = 600.0
+    certificate_days: float = 30.0
     insecure_host_keys: bool = False
     reference: str | None = None
     complete: bool = False
@@ -70,6 +72,13 @@ def add(parser: pytest.Parser) -> None:
             default=default,
             help=f"seconds {what} (default: {default:g})",
         )
+    option(
+        "--certificate-days",
+        metavar="DAYS",
+        type=float,
+        default=30.0,
+        help="warn of a certificate that expires within so many days (default: 30)",
+    )
     option(
         "--insecure-host-keys",
         action="store_true",
@@ -143,6 +152,7 @@ def read(config: pytest.Config) -> Choices:
         hosts=option.hosts,
         inventory=_inventory(option),
         by_ansible=bool(option.ansible_inventory),
+        carrier="ssh" if option.connection == "ssh" else "paramiko",
         ssh_config=_one(_file(option.ssh_config, "--ssh-config"), extra.config, "--ssh-config", "-F"),
         ssh_identity_file=_one(
             _file(option.ssh_identity_file, "--ssh-identity-file"), extra.identity, "--ssh-identity-file", "-i"
@@ -153,6 +163,7 @@ def read(config: pytest.Config) -> Choices:
         command_timeout=_seconds(option.command_timeout, "--command-timeout"),
         verify_timeout=_seconds(option.verify_timeout, "--verify-timeout"),
         verify_budget=_seconds(option.verify_budget, "--verify-budget"),
+        certificate_days=_days(option.certificate_days),
         insecure_host_keys=option.insecure_host_keys,
         reference=option.reference,
         complete=option.complete,
@@ -191,9 +202,12 @@ def only_looks(config: pytest.Config) -> bool:
 
 def _refuse_unsupported(config: pytest.Config) -> None:
     option = config.option
-    if option.connection not in (None, "paramiko"):
+    # --connection=ansible says that names in --hosts are the inventory's, which they are here anyway.
+    by_ansible = option.connection == "ansible" and option.ansible_inventory
+    if option.connection not in (None, "paramiko", "ssh") and not by_ansible:
         raise pytest.UsageError(
-            f"--connection={option.connection} is not supported: nodes are asked over SSH, by paramiko; leave it out"
+            f"--connection={option.connection} is not supported: nodes are asked over SSH, by paramiko or, with "
+            "--connection=ssh, by this machine's OpenSSH; hosts of an inventory are named by --ansible-inventory=FILE"
         )
     for given, name, instead in (
         (option.force_ansible, "--force-ansible", "nodes are asked over SSH; leave the option out"),
@@ -204,8 +218,9 @@ def _refuse_unsupported(config: pytest.Config) -> None:
 
 
 GATHERING = (
-    "hosts", "inventory", "ansible_inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user",
-    "insecure_host_keys", "read_only", "try_role", "es_url", "es_ca", "keystore_password_file", "aws", "aws_profile",
+    "hosts", "connection", "inventory", "ansible_inventory", "ssh_config", "ssh_identity_file", "ssh_extra_args",
+    "sudo", "sudo_user", "insecure_host_keys", "read_only", "try_role", "es_url", "es_ca", "keystore_password_file",
+    "aws", "aws_profile",
 )  # fmt: skip
 """Options that say how to ask nodes; --facts asks none."""
 
@@ -272,6 +287,12 @@ def _file(value: str | None, name: str) -> Path | None:
         what = "is a directory" if path.is_dir() else "does not exist"
         raise pytest.UsageError(f"{name}={value}: this file {what}")
     return path
+
+
+def _days(value: float) -> float:
+    if not math.isfinite(value) or value < 0:
+        raise pytest.UsageError(f"--certificate-days={value:g}: a number of days, 0 or more")
+    return value
 
 
 def _seconds(value: float, name: str) -> float:

@@ -47,6 +47,7 @@ def _give_nodes(run: Run) -> None:
     from ..inventory import Defaults, InventoryError, expand
 
     defaults = Defaults(
+        carrier=choices.carrier,
         ssh_config=str(choices.ssh_config) if choices.ssh_config else None,
         identity_file=str(choices.ssh_identity_file) if choices.ssh_identity_file else None,
         sudo=choices.sudo,

@@ -100,6 +100,7 @@ def gather(run: Run, wanted: frozenset[str]) -> None:
             verify_timeout=choices.verify_timeout,
             verify_budget=choices.verify_budget,
             insecure_host_keys=choices.insecure_host_keys,
+            certificate_days=choices.certificate_days,
             reference=choices.reference,
             complete=choices.complete,
             read_only=choices.read_only,

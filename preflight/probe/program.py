@@ -13,7 +13,7 @@ from pathlib import Path
 SECTIONS = Path(__file__).parent / "sections"
 
 ORDER = (
-    "base", "together", "network", "gcm", "system", "process", "install", "keystore", "config", "sources",
+    "base", "together", "network", "dialling", "gcm", "system", "process", "install", "keystore", "config", "sources",
     "log", "certificates", "owner", "imds", "routing", "truststore", "bucket", "container", "identity", "paths",
     "relay", "pieces", "serve",
 )  # fmt: skip

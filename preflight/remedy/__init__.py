@@ -5,13 +5,14 @@ the node is typed on the node; one for the controller on the machine that runs t
 """
 
 from .asking import ask, restart
-from .aws import lead_to_s3, let_through, open_pairs
+from .aws import agree, lead_to_s3, let_through, open_pairs
 from .bucket import reach_bucket, set_clock
-from .cluster import delete_leftovers, make_alike, take_snapshot
+from .cluster import delete_leftovers, install_plugin, make_alike, take_snapshot
 from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
 from .metadata import give_role
 from .network import look_at, open_ports, own_route, upstream_route
+from .policies import give_actions, let_ask, let_in, let_resolve
 from .process import join, reach_host, start_elasticsearch
 from .refusal import prove_role
 from .region import drop_removed_settings, set_region
@@ -19,8 +20,10 @@ from .restart import come_back
 from .role import allow_role, one_role
 from .rotation import match_keys, mend_keys
 from .sources import remove_idle_keys, remove_outside_keys
+from .tls import renew as renew_certificate
 
 __all__ = [
+    "agree",
     "allow_role",
     "ask",
     "come_back",
@@ -29,9 +32,14 @@ __all__ = [
     "discovery_keys",
     "drop_removed_settings",
     "forget_loaded_keys",
+    "give_actions",
     "give_role",
+    "install_plugin",
     "join",
     "lead_to_s3",
+    "let_ask",
+    "let_in",
+    "let_resolve",
     "let_through",
     "look_at",
     "make_alike",
@@ -49,6 +57,7 @@ __all__ = [
     "remove_idle_keys",
     "remove_outside_keys",
     "remove_static_keys",
+    "renew_certificate",
     "restart",
     "set_clock",
     "set_region",

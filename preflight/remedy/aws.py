@@ -29,7 +29,7 @@ def let_through(survey: Survey, node: NodeFacts) -> Remedy:
 def open_pairs(survey: Survey, closed: tuple[pairs.Closed, ...]) -> Remedy:
     """What shows the rules in the way of these pairs; the change is for the owner of the group or ACL."""
     commands, advice = [], []
-    where = _region(survey)
+    where = region_option(survey)
     for pair in closed:
         if pair.group is None:
             commands.append(_show_acl(where, pair.acl or ""))
@@ -64,7 +64,7 @@ def lead_to_s3(survey: Survey, node: NodeFacts) -> Remedy:
         return Remedy(advice=(AFTERWARDS,))
     if shut:
         return _open_gate(survey, shut)
-    where = _region(survey)
+    where = region_option(survey)
     good = {name: other for name, other in others.items() if not other.broken and other.vpc == own.vpc}
     endpoint = next((other for other in good.values() if other.kind == "gateway endpoint"), None)
     show = Command(
@@ -100,7 +100,7 @@ def lead_to_s3(survey: Survey, node: NodeFacts) -> Remedy:
 
 def _open_gate(survey: Survey, shut: gates.Closed) -> Remedy:
     """The rules of what is in the way of S3; a group's missing one is printed, an ACL's place among its entries not."""
-    where = _region(survey)
+    where = region_option(survey)
     if shut.acl is not None:
         advice = (
             "an entry with a lower number than the one that denies, for S3's ranges and these ports, lets it through"
@@ -154,6 +154,29 @@ def _subnets_on(survey: Survey, table: str) -> list[str]:
     return next((list(t.subnets) for t in aws.tables if t.id == table), [])
 
 
-def _region(survey: Survey) -> str:
+def agree(survey: Survey, node: NodeFacts) -> Remedy:
+    """What shows the instances; which of tag, membership and instance is wrong, only their owner knows."""
+    aws = survey.aws
+    found = aws.tagged if aws is not None and not isinstance(aws, Unknown) else None
+    if found is None:
+        return Remedy(advice=(AFTERWARDS,))
+    filters = " ".join(shlex.quote(f"Name=tag:{key},Values={','.join(values)}") for key, values in found.tags.items())
+    show = (
+        f"aws ec2 describe-instances{region_option(survey)} --filters {filters} --query "
+        "'Reservations[].Instances[].[InstanceId,PrivateIpAddress,State.Name,LaunchTime]' --output table"
+    )
+    return Remedy(
+        caution="whether tag, instance or membership is wrong is its owner's to say: this shows who has the tags",
+        commands=(Command(where=CONTROLLER, text=show),),
+        advice=(
+            "an instance that is meant to be a member: give it among --hosts, and CLUSTER-1 and PORT-1 say why not",
+            "one that is not: it should not carry the nodes' tags, or --hosts and discovery.ec2.tag.* need one more",
+            AFTERWARDS,
+        ),
+    )
+
+
+def region_option(survey: Survey) -> str:
+    """The option of an aws command for the region that was asked."""
     aws = survey.aws
     return "" if aws is None or isinstance(aws, Unknown) else f" --region {shlex.quote(aws.region)}"

@@ -6,7 +6,7 @@ import shlex
 
 from ..facts import Install, NodeFacts, Survey, Unknown
 from ..judgement import Command, Remedy
-from ..rules import restart
+from ..rules import cluster, restart
 from .asking import CONTROLLER, over_ssm, unit_of, waits
 from .region import drop_removed_settings
 from .restart import come_back
@@ -38,6 +38,8 @@ def join(survey: Survey, node: NodeFacts) -> Remedy:
     """Start it where it does not run; else show what its log says of finding a master."""
     if node.process is None:
         return start_elasticsearch(survey, node)
+    if first := cluster.given_before(survey, node):
+        return Remedy(advice=(f"leave {node.name} or {first.name} out of --hosts or of the inventory's group",))
     home = node.install.home if isinstance(node.install, Install) and node.install.layout == "tar" else None
     logs = shlex.quote(f"{home}/logs" if home else "/var/log/elasticsearch")
     script = f'grep -hiE "master|discovery|join" {logs}/*.log | tail -n 30'

@@ -214,7 +214,9 @@ def _port_row(node: NodeFacts, names: Mapping[str, str], port: str) -> PortRow:
     if isinstance(node.dials, Unknown):
         sign = words.SIGNS["could not check"]
         return PortRow(node.name, whole=Cell(sign, f"not known: {node.dials.reason}", node.dials.remedy))
-    dials = {dial.member: dial for dial in node.dials if dial.port == port}
+    own = None if isinstance(node.view, Unknown) else node.view.node_id
+    seen = [dial for dial in node.dials if dial.port == port and (dial.member != own or dial.outcome == "open")]
+    dials = {dial.member: dial for dial in seen}
     if len(names) <= WIDE:
         return PortRow(node.name, tuple(_dialled(dials.get(member)) for member in names))
     opened = [dial.milliseconds for dial in dials.values() if dial.outcome == "open"]

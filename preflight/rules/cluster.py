@@ -39,7 +39,23 @@ def membership(survey: Survey, node: NodeFacts) -> Finding | None:
             "the cluster elected another one during the run, or is divided",
             "run again; if it says the same, look at PORT-1 and the logs of both",
         )
+    first = given_before(survey, node)
+    if first is not None:
+        return Finding(
+            observed=f"{node.name} ({node.host}) and {first.name} ({first.host}) are the same Elasticsearch node, "
+            f"{view.node_name}: it was given twice, and counts twice wherever nodes are compared",
+            expected="every node given once",
+            warning=True,
+        )
     return None
+
+
+def given_before(survey: Survey, node: NodeFacts) -> NodeFacts | None:
+    """The node given before this one that is the same Elasticsearch node by another name; None for no such one."""
+    if isinstance(node.view, Unknown):
+        return None
+    first = survey.given(node.view.node_id)
+    return first if first is not None and first.name != node.name else None
 
 
 def _elsewhere(survey: Survey, node: NodeFacts, view: View) -> Finding | None:
@@ -118,6 +134,26 @@ def alike(survey: Survey, node: NodeFacts) -> Finding | None:
     if not found:
         return None
     return Finding(observed="; ".join(found), expected=ALIKE, warning=True)
+
+
+def lacking_plugins(survey: Survey, node: NodeFacts) -> dict[str, str]:
+    """{"NAME VERSION": who has it}: repository plugins of members of this node's version that this node lacks.
+
+    None where that is not known.
+    """
+    try:
+        own = members.member_of(survey, node)
+    except CouldNotCheck:
+        return {}
+    if own.plugins is None:
+        return {}
+    found: dict[str, str] = {}
+    for member in members.cluster_of(survey, node).members:
+        if member.version == own.version:
+            for plugin in member.plugins or ():
+                if plugin not in own.plugins:
+                    found.setdefault(plugin, member.name)
+    return found
 
 
 def _differs(own: Member, what: str, values: Mapping[Member, str | None]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 from ..facts import Cluster, CouldNotCheck, Member, NodeFacts, Repository, Survey, Unknown, known
 from ..judgement import NotApplicable
@@ -136,6 +136,6 @@ def majority(values: Mapping[str, Hashable]) -> str | None:
     return next(name for name, other in values.items() if other == value)
 
 
-def listed(names: tuple[str, ...] | list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """ "es-1", "es-1 and es-2", "es-1, es-2 and es-3"."""
     return " and ".join(([", ".join(names[:-1])] if names[1:] else []) + list(names[-1:]))

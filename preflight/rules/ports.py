@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Literal
 
-from ..addresses import host_of
+from ..addresses import stays_home
 from ..facts import CouldNotCheck, Dial, Member, NodeFacts, Process, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import members
@@ -14,6 +13,16 @@ Port = Literal["transport", "http"]
 DEFAULTS: dict[Port, int] = {"transport": 9300, "http": 9200}
 """First port of the hundred that Elasticsearch tries by itself."""
 
+HOW = {
+    "open": "open",
+    "refused": "refused",
+    "timeout": "timeout",
+    "no-route": "no route",
+    "dns": "name not resolved",
+    "closed": "closed by peer",
+}
+"""How a dial ended, in the words that are printed."""
+
 
 def transport(survey: Survey, node: NodeFacts) -> Finding | None:
     """None where every other member's transport opens from this node."""
@@ -21,7 +30,7 @@ def transport(survey: Survey, node: NodeFacts) -> Finding | None:
         return _guessed(survey, node, "transport")
     member = survey.member_of(node)
     others = _others(survey, node)
-    hidden = [m for m in ((member, *others) if member else others) if is_loopback(m.transport)]
+    hidden = [m for m in ((member, *others) if member else others) if stays_home(m.transport)]
     bad = [
         f"{members.title(survey, m.id)} publishes its transport on {m.transport}: no other host can reach it"
         for m in hidden
@@ -34,7 +43,7 @@ def http(survey: Survey, node: NodeFacts) -> Finding | None:
     if _assumed(survey, node):
         return _guessed(survey, node, "http")
     others = _others(survey, node)
-    offered = [m for m in others if m.http is not None and not is_loopback(m.http)]
+    offered = [m for m in others if m.http is not None and not stays_home(m.http)]
     if not offered:
         raise NotApplicable("no other member publishes HTTP on an address other hosts can reach")
     return _judge(survey, node, "http", offered, [])
@@ -46,25 +55,15 @@ def failing(survey: Survey, node: NodeFacts, port: Port) -> tuple[Dial, ...]:
     return tuple(
         d
         for d in known(node.dials)
-        if d.port == port and d.member != own and d.outcome != "open" and not is_loopback(d.target)
+        if d.port == port and d.member != own and d.outcome != "open" and not stays_home(d.target)
     )
 
 
 def words(survey: Survey, dial: Dial) -> str:
     """One failing pair's target and how it failed: "es-3 198.18.0.13:9300: timeout after 3001 ms, tried twice"."""
-    how = {"timeout": "timeout", "refused": "refused", "no-route": "no route", "dns": "name not resolved"}
     again = ", tried twice" if dial.tries > 1 else ""
     name = members.title(survey, dial.member)
-    return f"{name} {dial.target}: {how.get(dial.outcome, dial.outcome)} after {dial.milliseconds:.0f} ms{again}"
-
-
-def is_loopback(target: str) -> bool:
-    """True where "host:port" can be reached on its own host only."""
-    host = host_of(target)
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return f"{name} {dial.target}: {HOW[dial.outcome]} after {dial.milliseconds:.0f} ms{again}"
 
 
 def _assumed(survey: Survey, node: NodeFacts) -> bool:
@@ -92,7 +91,7 @@ def _kept_local(peer: NodeFacts, port: Port) -> bool:
         return False
     first = DEFAULTS[port]
     ours = [x for x in peer.process.listeners if first <= int(x.rpartition(":")[2]) < first + 100]
-    return bool(ours) and all(is_loopback(x) for x in ours)
+    return bool(ours) and all(stays_home(x) for x in ours)
 
 
 def _others(survey: Survey, node: NodeFacts) -> tuple[Member, ...]:

@@ -64,6 +64,9 @@ ROLE_POLICY = {
 }
 
 
+METADATA = {"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1}
+
+
 @dataclass
 class Cloud:
     """What was made. ids: {what: id}; instances: {node: instance id}"""
@@ -91,6 +94,34 @@ class Cloud:
             iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
             iam.put_role_policy(RoleName=name, PolicyName="snapshots", PolicyDocument=json.dumps(policy))
             iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+
+    def start(self, name, number, profile="es-node", metadata=METADATA):
+        """An instance for a node, in place of the one that it has, with another address: moto gives none back.
+
+        It changes neither a profile nor metadata options as AWS does, so that another of either is another instance.
+        """
+        host = 15 if name not in self.instances else 16
+        self.instances[name] = self.ec2.run_instances(
+            ImageId="ami-0123456789abcdef0",
+            MinCount=1,
+            MaxCount=1,
+            SubnetId=self.ids[f"subnet-{number}"],
+            PrivateIpAddress=f"10.0.{number}.{host}",
+            SecurityGroupIds=[self.ids["group"]],
+            MetadataOptions=metadata,
+            **({"IamInstanceProfile": {"Name": profile}} if profile else {}),
+        )["Instances"][0]["InstanceId"]
+
+    def allow(self, role, *actions, condition=None):
+        """The role's policy allows these actions and no others."""
+        statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+        document = {
+            "Version": "2012-10-17",
+            "Statement": [{**statement, **({"Condition": condition} if condition else {})}],
+        }
+        boto3.client("iam", region_name=REGION).put_role_policy(
+            RoleName=role, PolicyName="snapshots", PolicyDocument=json.dumps(document)
+        )
 
     def move(self, name, group):
         """Put a node into one security group. On EC2 the first call is enough; moto keeps the interface's apart."""
@@ -176,16 +207,7 @@ def cloud(moto_server, monkeypatch):
         table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
         ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
         made.ids |= {f"subnet-{number}": subnet, f"table-{number}": table}
-        made.instances[f"es-{number}"] = ec2.run_instances(
-            ImageId="ami-0123456789abcdef0",
-            MinCount=1,
-            MaxCount=1,
-            SubnetId=subnet,
-            PrivateIpAddress=f"10.0.{number}.15",
-            SecurityGroupIds=[group],
-            IamInstanceProfile={"Name": profile},
-            MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
-        )["Instances"][0]["InstanceId"]
+        made.start(f"es-{number}", number)
     made.ids["endpoint"] = ec2.create_vpc_endpoint(
         VpcId=vpc,
         ServiceName=f"com.amazonaws.{REGION}.s3",

@@ -15,6 +15,7 @@ from preflight.inventory.ec2 import label
 
 ROOT = Path(__file__).parents[2]
 REGION = surveys.REGION
+PROFILE = "[profile ops]\naws_access_key_id = testing\naws_secret_access_key = testing\n"
 LOGS = f"ec2://{REGION}?tag:Cluster=logs"
 
 
@@ -87,11 +88,12 @@ def test_a_comma_an_ampersand_and_a_bar_in_a_value_are_written_encoded(tagged):
 
 def test_the_region_and_the_profile_may_be_the_sdks_own(tagged, monkeypatch, tmp_path):
     config = tmp_path / "config"
-    config.write_text(f"[profile ops]\nregion = {REGION}\n")
+    config.write_text(f"{PROFILE}region = {REGION}\n[profile bare]\nregion = {REGION}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     assert "no region is configured" in refusal("ec2://?tag:Cluster=logs")
     assert names("ec2://?tag:Cluster=logs&profile=ops") == ["es-1", "es-2", "es-3"]
     assert names("ec2://?tag:Cluster=logs", aws_profile="ops") == ["es-1", "es-2", "es-3"]
+    assert "profile bare has no AWS credentials" in refusal("ec2://?tag:Cluster=logs&profile=bare")
 
 
 def test_a_role_is_assumed(tagged):
@@ -143,6 +145,30 @@ def test_a_name_tag_becomes_a_name_that_no_shell_reads(tag_value, name):
 def test_the_way_to_an_instance_is_written_in_the_spec(tagged, more, host, user, sudo):
     (node,) = nodes(f"{LOGS}&tag:Name=es-1{more}")
     assert (node.host, node.user, node.sudo) == (host, user, sudo)
+
+
+@pytest.mark.parametrize(
+    ("more", "profile", "sudo"), [("", None, False), ("&profile=ops&sudo=true&sudo_user=elasticsearch", "ops", True)]
+)
+def test_an_instance_is_reached_through_systems_manager(tagged, monkeypatch, tmp_path, more, profile, sudo):
+    (tmp_path / "config").write_text(PROFILE)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (node,) = nodes(f"{LOGS}&tag:Name=es-1&via=ssm{more}")
+    assert (node.name, node.carrier, node.instance) == ("es-1", "ssm", tagged.instances["es-1"])
+    assert (node.host, node.region, node.profile, node.sudo) == (tagged.instances["es-1"], REGION, profile, sudo)
+
+
+@pytest.mark.parametrize(
+    ("more", "carrier", "used"),
+    [
+        ("", "paramiko", "paramiko"),
+        ("", "ssh", "ssh"),
+        ("&via=ssh", "paramiko", "ssh"),
+        ("&via=paramiko", "ssh", "paramiko"),
+    ],
+)
+def test_an_instance_is_reached_as_the_word_says_else_as_the_run_does(tagged, more, carrier, used):
+    assert {node.carrier for node in nodes(f"{LOGS}{more}", carrier=carrier)} == {used}
 
 
 def test_an_instance_can_be_named_to_an_ssh_config_by_its_id(tagged, tmp_path):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from loopback_sshd import Sshd
 
-from preflight.connection.ssh import SshConnection, connect
+from preflight.connection import Connection, over_openssh, over_paramiko
+from preflight.connection.openssh_master import Directory
 from preflight.inventory import Node
 
 
@@ -21,13 +22,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def start_sshd(tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
+def start_sshd(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Sshd]]:
+    """Starts a further sshd; its nodes are reached by the test's carrier, by paramiko where it names none."""
     if not Path("/usr/sbin/sshd").exists() and not shutil.which("sshd"):
         pytest.fail("there is no sshd on this machine: install it with `apt-get install openssh-server`")
     running: list[Sshd] = []
+    names = request.fixturenames
+    carrier = request.getfixturevalue("carrier") if "carrier" in names else "paramiko"
 
     def start(*options: str, host_keys: tuple[str, ...] = ("ed25519",)) -> Sshd:
-        running.append(Sshd(tmp_path / f"sshd{len(running)}", options, host_keys))
+        running.append(Sshd(tmp_path / f"sshd{len(running)}", options, host_keys, carrier))
         return running[-1]
 
     yield start
@@ -40,13 +44,37 @@ def sshd(start_sshd: Callable[..., Sshd]) -> Sshd:
     return start_sshd()
 
 
-@pytest.fixture
-def login() -> Iterator[Callable[..., SshConnection]]:
-    """connect with the test's defaults; every connection is closed at its end."""
-    made: list[SshConnection] = []
+CARRIERS = ("paramiko", "ssh")
 
-    def log_in(node: Node, connect_timeout: float = 5.0, insecure_host_keys: bool = False) -> SshConnection:
-        made.append(connect(node, connect_timeout=connect_timeout, insecure_host_keys=insecure_host_keys))
+
+@pytest.fixture(params=CARRIERS)
+def carrier(request: pytest.FixtureRequest) -> str:
+    """The scheme that carries a test whose contract is the same for all."""
+    return str(request.param)
+
+
+@pytest.fixture
+def directory() -> Iterator[Directory]:
+    """Where ssh's control sockets go; nothing is left in it and no ssh of ours outlives the test."""
+    control = Directory()
+    yield control
+    left = list(control.path.iterdir())
+    control.close()
+    assert left == []
+    assert not control.path.exists()
+
+
+@pytest.fixture
+def login(directory: Directory) -> Iterator[Callable[..., Connection]]:
+    """The node's connect with the test's defaults; every connection is closed at its end."""
+    made: list[Connection] = []
+
+    def log_in(node: Node, connect_timeout: float = 5.0, insecure_host_keys: bool = False) -> Connection:
+        given = {"connect_timeout": connect_timeout, "insecure_host_keys": insecure_host_keys}
+        if node.carrier == "ssh":
+            made.append(over_openssh.connect(node, directory=directory, **given))  # type: ignore[arg-type]
+        else:
+            made.append(over_paramiko.connect(node, **given))  # type: ignore[arg-type]
         return made[-1]
 
     yield log_in

@@ -12,14 +12,22 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from preflight.inventory import Node
+
+ONLY_PARAMIKO = pytest.mark.parametrize("carrier", ["paramiko"], indirect=True)
+ONLY_SSH = pytest.mark.parametrize("carrier", ["ssh"], indirect=True)
 
 
 class Sshd:
     """One sshd of ours. log: what it has written so far; process: the listening sshd."""
 
-    def __init__(self, folder: Path, options: tuple[str, ...], host_keys: tuple[str, ...]) -> None:
+    def __init__(
+        self, folder: Path, options: tuple[str, ...], host_keys: tuple[str, ...], carrier: str = "paramiko"
+    ) -> None:
         folder.mkdir()
+        self.carrier = carrier
         self.folder = folder
         self.port = free_port()
         self.host_keys = [keygen(folder / f"host_{kind}", kind) for kind in host_keys]
@@ -73,6 +81,7 @@ class Sshd:
         given: dict[str, object] = {
             "name": "node",
             "host": "127.0.0.1",
+            "carrier": self.carrier,
             "port": self.port,
             "user": getpass.getuser(),
             "identity_file": str(self.key),

@@ -15,13 +15,14 @@ import time
 from pathlib import Path
 
 import pytest
-from loopback_sshd import free_port, keygen, public
+from loopback_sshd import ONLY_PARAMIKO, free_port, keygen, public
 
 from preflight.connection import carrier, errors
 from preflight.connection.known_hosts import fingerprint, known_keys
-from preflight.connection.ssh import connect, ssh_command
+from preflight.connection.way import ssh_command
 
 USER = getpass.getuser()
+pytestmark = pytest.mark.usefixtures("carrier")
 
 
 def ssh_folder() -> Path:
@@ -46,9 +47,9 @@ def agent(tmp_path, monkeypatch):
     process.wait(5)
 
 
-def test_a_login_says_who_and_how(sshd, login):
+def test_a_login_says_who_and_how(sshd, login, carrier):
     connection = login(sshd.node())
-    assert (connection.user, connection.host_key, connection.carrier) == (USER, "verified", "paramiko")
+    assert (connection.user, connection.host_key, connection.carrier) == (USER, "verified", carrier)
     assert 0 < connection.milliseconds < 5000
 
 
@@ -65,6 +66,7 @@ def test_a_name_without_address_is_named(sshd, login):
         login(sshd.node(host="no-such-host.invalid"))
 
 
+@ONLY_PARAMIKO
 def test_where_the_kernel_has_no_ipv6_a_name_with_both_families_is_reached(sshd, login, monkeypatch):
     real, tried = carrier._PromptSocket, []
 
@@ -225,13 +227,14 @@ def test_hashed_names_further_files_and_the_bare_name_are_known(sshd, login):
     login(sshd.node())
 
 
+@ONLY_PARAMIKO
 def test_revoked_keys_and_certificate_authorities_are_said(sshd, login):
     line = sshd.known_hosts.read_text()
     sshd.known_hosts.write_text(f"{line}@revoked {line}")
     with pytest.raises(errors.HostKeyRefused, match=f"@revoked at {sshd.known_hosts}:2"):
         login(sshd.node())
     sshd.known_hosts.write_text(f"@cert-authority * {public(sshd.host_keys[0])}")
-    with pytest.raises(errors.HostKeyUnknown, match=r"certificate authority .* OpenSSH"):
+    with pytest.raises(errors.HostKeyUnknown, match=r"certificate authority .* use ssh://"):
         login(sshd.node())
 
 
@@ -258,6 +261,7 @@ def test_nothing_to_offer_is_said(sshd, login):
         login(sshd.node(identity_file=None))
 
 
+@ONLY_PARAMIKO
 def test_a_password_from_the_hostspec_is_tried_once_and_never_shown(start_sshd, login):
     sshd = start_sshd("PasswordAuthentication yes")
     keygen(ssh_folder() / "id_ed25519", "ed25519")
@@ -276,6 +280,7 @@ def test_every_type_of_key_logs_in(sshd, login, kind):
     login(sshd.node(identity_file=str(key)))
 
 
+@ONLY_PARAMIKO
 def test_a_key_with_a_passphrase_needs_an_agent(sshd, login):
     key = keygen(sshd.folder / "locked", "ed25519", passphrase="passphrase")
     sshd.authorized.write_text(public(key))
@@ -283,6 +288,7 @@ def test_a_key_with_a_passphrase_needs_an_agent(sshd, login):
         login(sshd.node(identity_file=str(key)))
 
 
+@ONLY_PARAMIKO
 def test_a_missing_or_garbled_key_file_is_named(sshd, login):
     (sshd.folder / "garbled").write_text(
         "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -309,7 +315,7 @@ def test_a_certificate_logs_in_and_an_expired_one_leaves_the_key(start_sshd, log
     shutil.copy(sshd.key, old)
     shutil.copy(f"{sshd.key}.pub", f"{old}.pub")
     subprocess.run([*sign, "-V", "20200101:20200102", f"{old}.pub"], check=True)
-    with pytest.raises(errors.AuthenticationFailed, match=r"refused .*old-cert.pub, .*old$"):
+    with pytest.raises(errors.AuthenticationFailed, match=r"refused .*old(-cert.pub)?, .*old(;|$)"):
         login(sshd.node(identity_file=str(old)))
     sshd.authorized.write_text(keys)
     login(sshd.node(identity_file=str(old)))
@@ -348,6 +354,7 @@ def test_identities_only_and_identity_agent_are_honoured(sshd, login, agent, mon
         login(sshd.node(identity_file=None))
 
 
+@ONLY_PARAMIKO
 def test_an_agent_that_is_gone_is_said(sshd, login):
     sshd.configure(f"IdentityAgent {sshd.folder}/gone")
     with pytest.raises(errors.AuthenticationFailed, match=f"the ssh-agent at {sshd.folder}/gone does not answer"):
@@ -360,15 +367,19 @@ def test_a_second_factor_is_named(start_sshd, login):
         login(sshd.node())
 
 
+@ONLY_PARAMIKO
 def test_default_key_files_are_offered(sshd, login):
     sshd.key.rename(ssh_folder() / "id_ed25519")
     login(sshd.node(identity_file=None))
 
 
+@ONLY_PARAMIKO
 def test_gssapi_in_ssh_config_is_no_type_error(sshd, login):
     sshd.configure("GSSAPIAuthentication yes\nGSSAPIKeyExchange yes\nGSSAPIDelegateCredentials no")
     login(sshd.node())
-    with pytest.raises(errors.AuthenticationFailed, match=r"ssh_config also asks for GSSAPIAuthentication.* OpenSSH"):
+    with pytest.raises(
+        errors.AuthenticationFailed, match=r"ssh_config also asks for GSSAPIAuthentication.* use ssh://"
+    ):
         login(sshd.node(identity_file=None))
 
 
@@ -382,6 +393,7 @@ def test_what_was_typed_beats_the_file(sshd, login):
         login(sshd.node(port=None))
 
 
+@ONLY_PARAMIKO
 def test_the_home_directorys_file_is_read_where_none_is_named(sshd, login):
     home = ssh_folder()
     (home / "config").write_text(
@@ -462,14 +474,15 @@ def test_proxy_command_carries_the_login(sshd, login):
 
 
 def test_a_proxy_command_that_fails_says_why(sshd, login):
-    sshd.configure("ProxyCommand echo hop: Permission denied >&2")
+    sshd.configure("ProxyCommand sh -c 'echo hop: Permission denied >&2'")
     with pytest.raises(errors.ConnectionLost, match=r"the ProxyCommand for 127.0.0.1 ended: hop: Permission denied"):
         login(sshd.node())
 
 
+@ONLY_PARAMIKO
 def test_match_exec_is_refused_with_the_way_out(sshd, login):
     sshd.configure('Match exec "test -e /etc/corp"\n  Port 9\nMatch all')
-    with pytest.raises(errors.SshConfigRefused, match=r"ssh_config:1: .*Match exec.*OpenSSH"):
+    with pytest.raises(errors.SshConfigRefused, match=r"ssh_config:1: .*Match exec.*use ssh://"):
         login(sshd.node())
 
 
@@ -483,6 +496,6 @@ def test_a_login_over_a_frozen_sshd_ends(sshd, login):
     os.kill(sshd.process.pid, signal.SIGSTOP)
     try:
         with pytest.raises(errors.ConnectTimeout):
-            connect(sshd.node(), connect_timeout=0.3, insecure_host_keys=False)
+            login(sshd.node(), connect_timeout=0.3)
     finally:
         os.kill(sshd.process.pid, signal.SIGCONT)

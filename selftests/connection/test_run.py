@@ -11,9 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import paramiko
 import pytest
+from loopback_sshd import ONLY_PARAMIKO
 from paramiko.common import cMSG_CHANNEL_EOF
 
 from preflight.connection import errors
+
+pytestmark = pytest.mark.usefixtures("carrier")
 
 
 def serve(answer: bytes = b"") -> tuple[socket.socket, int]:
@@ -49,7 +52,7 @@ def test_much_output_on_both_sides_does_not_stand_still(sshd, login):
     assert (len(done.stdout), len(done.stderr)) == (3_000_004, 3_000_000)
 
 
-def test_nothing_waits_for_a_delayed_acknowledgement(sshd, login):
+def test_nothing_waits_for_a_delayed_acknowledgement(sshd, login, carrier):
     """44 ms each: two small sends without TCP_NODELAY, the first command of a login without TCP_QUICKACK."""
     first, sends = [], []
     for _ in range(5):
@@ -64,7 +67,8 @@ def test_nothing_waits_for_a_delayed_acknowledgement(sshd, login):
         stream.send(b"b")
         stream.receive(5)
         sends.append((time.monotonic() - started) * 1000)
-    assert (min(first) < 30, min(sends) < 30) == (True, True), (first, sends)
+    # Nothing makes OpenSSH acknowledge at once: over ssh:// it is the first command of a login that waits.
+    assert (min(first) < 30 or carrier == "ssh", min(sends) < 30) == (True, True), (first, sends)
 
 
 def test_standard_input_is_closed_unless_given(sshd, login):
@@ -86,6 +90,7 @@ def test_one_login_serves_many_threads(sshd, login):
     assert sshd.log.count("Accepted publickey") == 1
 
 
+@ONLY_PARAMIKO
 def test_a_command_that_ends_at_once_does_not_end_the_login(sshd, login, monkeypatch):
     """paramiko's answer to a channel's end may overtake the end of input that is being sent: sshd then hangs up."""
     connection = login(sshd.node())
@@ -139,6 +144,7 @@ def test_a_frozen_host_costs_the_deadline(sshd, login):
     assert time.monotonic() - started < 1
 
 
+@ONLY_PARAMIKO
 def test_a_host_that_freezes_before_the_command_starts_costs_the_deadline(sshd, login, monkeypatch):
     connection = login(sshd.node())
     child = sshd.children()[0]

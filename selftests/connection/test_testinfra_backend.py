@@ -14,10 +14,11 @@ from testinfra.host import Host
 
 from preflight.connection import errors
 from preflight.connection.connections import Connections
-from preflight.connection.testinfra_backend import NodeBackend, host_for, install
+from preflight.connection.testinfra_backend import NodeBackend, OpenSshBackend, host_for, install
 from preflight.inventory import InventoryError
 
 USER = getpass.getuser()
+pytestmark = pytest.mark.usefixtures("carrier")
 
 
 @pytest.fixture
@@ -87,31 +88,33 @@ def test_nothing_a_command_prints_reaches_logs_or_reprs(sshd, login, caplog):
     assert "canary-of-output" not in f"{result!r} {result} {caught.value} {caplog.text}"
 
 
-def test_get_host_in_a_users_test_takes_the_runs_login(sshd, installed):
+def test_get_host_in_a_users_test_takes_the_runs_login(sshd, installed, carrier):
     installed(sshd.node(name="es-1"))
-    assert testinfra.get_host("paramiko://es-1").check_output("id -un") == USER
+    assert testinfra.get_host(f"{carrier}://es-1").check_output("id -un") == USER
     assert testinfra.get_host("es-1").check_output("echo on") == "on"
     assert sshd.log.count("Accepted publickey") == 1
 
 
-def test_get_host_of_another_host_is_a_login_of_its_own_and_verified(start_sshd, installed):
+def test_get_host_of_another_host_is_a_login_of_its_own_and_verified(start_sshd, installed, carrier):
     first, second = start_sshd(), start_sshd()
     installed(first.node(name="es-1"))
-    spec = f"paramiko://{USER}@127.0.0.1:{second.port}?timeout=3"
+    spec = f"{carrier}://{USER}@127.0.0.1:{second.port}?timeout=3"
     options = {"ssh_config": str(second.ssh_config), "ssh_identity_file": str(second.key)}
     assert testinfra.get_host(spec, **options).check_output("echo on") == "on"
     third = start_sshd()
     with pytest.raises(errors.HostKeyUnknown):
-        testinfra.get_host(f"{USER}@127.0.0.1:{third.port}", **options).run("true")
+        testinfra.get_host(f"{carrier}://{USER}@127.0.0.1:{third.port}", **options).run("true")
     with pytest.raises(InventoryError):
-        testinfra.get_host("paramiko://a b")
+        testinfra.get_host(f"{carrier}://a b")
 
 
 def test_testinfra_still_has_the_parts_this_stands_on(installed):
     """BACKENDS and the backend contract are undocumented in testinfra 10: a new release may move them."""
     assert testinfra.backend.BACKENDS["paramiko"] == "testinfra.backend.paramiko.ParamikoBackend"
+    assert testinfra.backend.BACKENDS["ssh"] == "testinfra.backend.ssh.SshBackend"
     installed()
     assert testinfra.backend.get_backend_class("paramiko") is NodeBackend
+    assert testinfra.backend.get_backend_class("ssh") is OpenSshBackend
     assert set(testinfra.backend.BACKENDS) >= {"local", "ssh", "docker", "ansible", "kubectl", "winrm"}
     assert list(inspect.signature(BaseBackend.result).parameters) == ["self", "rc", "cmd", "stdout", "stderr"]
     assert list(inspect.signature(BaseBackend.get_sudo_command).parameters) == ["self", "command", "sudo_user"]

@@ -37,7 +37,7 @@ def test_tests_without_nodes_need_none_and_leave_no_report(project):
         (["--facts=facts.json", "--hosts=es-1"], "--hosts says how to ask nodes*"),
         (["--facts=facts.json", "--read-only"], "--read-only says how to ask nodes*"),
         (["--facts=facts.json", "--reference=es-9"], "--reference=es-9 is none of the given nodes: es-1, es-2, es-3"),
-        (["--hosts=es-1", "--connection=ssh"], "--connection=ssh is not supported*"),
+        (["--hosts=es-1", "--connection=docker"], "--connection=docker is not supported*"),
         (["--hosts=es-1", "--ansible-inventory=x"], "--ansible-inventory=x: this file does not exist"),
         (["--hosts=es-1", "--ansible-inventory=pytest.ini", "--inventory=pytest.ini"], "--inventory and --ansible-*"),
         (["--facts=facts.json", "--ansible-inventory=x"], "*--ansible-inventory*"),

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from preflight import facts as records
-from preflight.probe.sections import network, paths, routing
+from preflight.probe.sections import dialling, network, paths, routing
 from preflight.probe.sections.base import Deadline
 
 
@@ -89,8 +89,9 @@ def test_more_targets_than_open_files_are_dialled_in_turns(monkeypatch):
 
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (110, 110))
     with socket.create_server(("127.0.0.1", 0)) as server:
-        results = network.dial_all([server.getsockname()] * 60, 2, Deadline(10))
-    assert [outcome for outcome, _, _ in results] == ["open"] * 60
+        calls = [dialling.Call(*server.getsockname()) for _ in range(60)]
+        dialling.dial_all(calls, 2, Deadline(10))
+    assert [call.outcome for call in calls] == ["open"] * 60
 
 
 def test_where_the_kernel_has_no_ipv6_an_ipv6_address_has_no_route_and_the_others_are_dialled(monkeypatch):
@@ -103,9 +104,10 @@ def test_where_the_kernel_has_no_ipv6_an_ipv6_address_has_no_route_and_the_other
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setattr(socket, "socket", without_ipv6)
-        results = network.dial_all([("::1", 9300), server.getsockname()], 2, Deadline(10))
+        calls = [dialling.Call("::1", 9300), dialling.Call(*server.getsockname())]
+        dialling.dial_all(calls, 2, Deadline(10))
         monkeypatch.undo()
-    assert [outcome for outcome, _, _ in results] == ["no-route", "open"]
+    assert [call.outcome for call in calls] == ["no-route", "open"]
 
 
 @pytest.mark.parametrize(

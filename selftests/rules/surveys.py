@@ -17,6 +17,7 @@ from preflight.facts import (
     AccessKey,
     Address,
     BucketPath,
+    Certificate,
     ChosenPath,
     Cluster,
     Config,
@@ -95,7 +96,41 @@ def member(number: int, *, version: str = "8.19.21") -> Member:
         clients=(S3Client(name="default", region=REGION),),
         jvm="21.0.4 (Eclipse Adoptium)",
         plugins=() if version.startswith(("8.", "9.")) else (f"repository-s3 {version}",),
+        http_tls=True,
     )
+
+
+def certificate(number: int, **changes: Any) -> Certificate:
+    """What a member's HTTP shows: a certificate of the cluster's own authority, for its name and address."""
+    return replace(
+        Certificate(
+            fingerprint=f"{number:064x}",
+            subject=f"CN=es-{number}",
+            issuer="CN=Elasticsearch CA",
+            not_before=STARTED - 100 * 86_400,
+            not_after=STARTED + 200 * 86_400,
+            names=(f"es-{number}", "localhost", address(number), "127.0.0.1"),
+            trusted=True,
+        ),
+        **changes,
+    )
+
+
+def with_certificate(survey: Survey, name: str, **changes: Any) -> Survey:
+    """The node's HTTP shows another certificate, to everybody."""
+    number = int(name.rpartition("-")[2])
+    for node in survey.nodes:
+        assert not isinstance(node.certificates, Unknown)
+        shown = tuple(replace(c, **changes) if c.fingerprint == f"{number:064x}" else c for c in node.certificates)
+        survey = with_node(survey, node.name, certificates=shown)
+    return survey
+
+
+def certificate_expired(survey: Survey, name: str) -> Survey:
+    """The node's HTTP certificate ran out yesterday; the suite refuses it like everybody else, and is told no view."""
+    why = "TLS to Elasticsearch failed: certificate verify failed: certificate has expired"
+    survey = with_certificate(survey, name, not_after=STARTED - 86_400)
+    return with_node(survey, name, view=Unknown(reason=why, remedy="renew the certificate of that node's HTTP (TLS-1)"))
 
 
 def route(destination: str, *, gateway: str | None = None, device: str = "eth0", **more: Any) -> Route:
@@ -252,6 +287,8 @@ def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
                 target=target,
                 outcome="open",
                 milliseconds=0.4,
+                tls="ok" if port == "http" else None,
+                chain=(certificate(int(other.name.rpartition("-")[2])).fingerprint,) if port == "http" else (),
             )
             for other in members
             for port, target in (("transport", other.transport), ("http", other.http))
@@ -280,6 +317,7 @@ def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
             ),
         ),
         buckets=(bucket(),),
+        certificates=tuple(certificate(int(other.name.rpartition("-")[2])) for other in members),
     )
 
 
@@ -639,6 +677,7 @@ def port_fails(survey: Survey, source: str, target: str, outcome: str, port: str
     found = survey.node(source)
     assert not isinstance(found.dials, Unknown)
     changes: dict[str, Any] = {"outcome": outcome, "milliseconds": 3001.0 if outcome == "timeout" else 0.3}
+    changes |= {"tls": None, "chain": ()}
     if outcome == "timeout":
         changes["tries"] = 2
     dials = tuple(replace(d, **changes) if d.member == node_id(target) and d.port == port else d for d in found.dials)
@@ -661,6 +700,30 @@ def left_out(survey: Survey, name: str) -> Survey:
     for source, target in [(name, other) for other in others] + [(other, name) for other in others]:
         for port in ("transport", "http"):
             survey = port_fails(survey, source, target, "timeout", port)
+    return survey
+
+
+def one_peer_blocked(survey: Survey, name: str) -> Survey:
+    """Between the node and one peer nothing new comes through, either way, on either port."""
+    for source, target in ((name, _peer(survey, name)), (_peer(survey, name), name)):
+        for port in ("transport", "http"):
+            survey = port_fails(survey, source, target, "timeout", port)
+    return survey
+
+
+def port_closed_http_only(survey: Survey, name: str) -> Survey:
+    """The node's HTTP drops everybody else's packets."""
+    for node in survey.nodes:
+        if node.name != name:
+            survey = port_fails(survey, node.name, name, "timeout", "http")
+    return survey
+
+
+def port_dropped_one_way(survey: Survey, name: str) -> Survey:
+    """The node opens nobody's transport, and everybody its own."""
+    for node in survey.nodes:
+        if node.name != name:
+            survey = port_fails(survey, name, node.name, "timeout")
     return survey
 
 
@@ -803,6 +866,16 @@ def bucket_missing(survey: Survey, name: str) -> Survey:
             signed_list=SignedList(status=404, code="NoSuchBucket", message=NO_BUCKET),
         )
     return verify_fails(survey, _master(survey), NO_BUCKET)
+
+
+def repository_plugin_missing(survey: Survey, name: str) -> Survey:
+    """The node has started without the plugin that knows the repository's type, and without the plugin's settings."""
+    for other in survey.clusters[0].members:
+        survey = with_member(survey, other.name, plugins=() if other.name == name else ("lab-repository-s3 1",))
+    sentence = (
+        "[s3_backup] repository type [s3] is unknown; ensure that all required plugins are installed on this node"
+    )
+    return verify_fails(region_missing(survey, name), name, sentence)
 
 
 def bucket_other_region(survey: Survey, name: str) -> Survey:
@@ -1018,6 +1091,10 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "container-credentials": container_credentials,
     "port-refused": port_refused,
     "port-dropped": port_dropped,
+    "one-peer-blocked": one_peer_blocked,
+    "port-closed-http-only": port_closed_http_only,
+    "port-dropped-one-way": port_dropped_one_way,
+    "certificate-expired": certificate_expired,
     "sg-missing-peer": left_out,
     "route-drift": route_own,
     "route-drift-upstream": route_upstream,
@@ -1031,6 +1108,7 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "clock-skew": clock_skew,
     "region-wrong": region_wrong,
     "region-differs": region_differs,
+    "repository-plugin-missing": repository_plugin_missing,
     "removed-region-setting": removed_region_setting,
     "bucket-missing": bucket_missing,
     "bucket-other-region": bucket_other_region,

@@ -7,7 +7,7 @@ import surveys
 from msgspec.structs import replace
 from surveys import healthy, with_cluster, with_node
 
-from preflight import versions
+from preflight import remedy, versions
 from preflight.facts import CouldNotCheck, Unknown
 from preflight.judgement import NotApplicable
 from preflight.rules import cluster, members
@@ -156,3 +156,16 @@ def test_the_version_table_is_in_order_and_sourced():
     """The last row that is not younger counts."""
     assert [line.since for line in versions.LINES] == sorted({line.since for line in versions.LINES})
     assert all(line.source for line in versions.LINES)
+
+
+def test_a_node_that_was_given_twice_is_a_warning_on_the_second_name():
+    """It would count twice in every majority; the first name is judged as ever."""
+    survey = healthy()
+    alias = replace(survey.node("es-1"), name="es-1b", host="es-1.internal")
+    survey = replace(survey, nodes=(*survey.nodes, alias))
+    finding = judge(survey, "es-1b")
+
+    assert judge(survey, "es-1") is None
+    assert finding.warning and "es-1b (es-1.internal) and es-1 (" in finding.observed
+    assert remedy.join(survey, alias).commands == ()
+    assert "leave es-1b or es-1 out" in remedy.join(survey, alias).advice[0]

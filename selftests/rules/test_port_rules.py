@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 from surveys import healthy, node_id, port_fails, with_member, with_node
 
+from preflight.addresses import stays_home
 from preflight.facts import CouldNotCheck, Dial, Unknown
 from preflight.judgement import NotApplicable
 from preflight.rules import ports
@@ -18,6 +19,7 @@ from preflight.rules import ports
         ("timeout", "es-3 198.18.0.13:9300: timeout after 3001 ms, tried twice"),
         ("no-route", "es-3 198.18.0.13:9300: no route after 0 ms"),
         ("dns", "es-3 198.18.0.13:9300: name not resolved after 0 ms"),
+        ("closed", "es-3 198.18.0.13:9300: closed by peer after 0 ms"),
     ],
 )
 def test_each_failure_keeps_its_kind(outcome, said):
@@ -130,11 +132,14 @@ def test_an_assumed_address_of_a_peer_on_loopback_is_no_finding():
         ("10.0.0.1:9300", False),
         ("[2001:db8::1]:9300", False),
         ("es-1.example.net:9300", False),
+        ("[::ffff:127.0.0.1]:9300", True),
+        ("169.254.7.7:9300", True),
+        ("[fe80::1]:9300", True),
     ],
 )
-def test_loopback(target, loopback):
+def test_loopback_and_link_local(target, loopback):
     """IPv4, IPv6 and the name."""
-    assert ports.is_loopback(target) is loopback
+    assert stays_home(target) is loopback
 
 
 def test_a_member_that_was_not_given_is_dialled_too():

@@ -7,7 +7,8 @@ import socket
 import time
 
 from .base import REGION, Unseen, finish, read_text, start, tool
-from .network import Unresolved, addresses_of, dial_all
+from .dialling import Call, dial_all
+from .network import Unresolved, addresses_of
 from .truststore import jvm_authorities
 
 # Only S3's own hosts are shown a signature: amazonaws.com also names instances and load balancers of anybody.
@@ -109,9 +110,9 @@ def reach(asked, path, look, patience, value):
     value["hosts_lines"] = hosts_lines(host, value["addresses"])
     if value["hosts_lines"]:
         value["resolver"] = from_dns(host, look.deadline.left(patience))
-    dialled = dial_all([(address, port) for address in value["addresses"]], patience, look.deadline)
-    reached = [address for address, (outcome, _, _) in zip(value["addresses"], dialled) if outcome == "open"]
-    value["tcp"] = "open" if reached else dialled[0][0]
+    dialled = dial_all([Call(address, port) for address in value["addresses"]], patience, look.deadline)
+    reached = [call.address for call in dialled if call.outcome == "open"]
+    value["tcp"] = "open" if reached else dialled[0].outcome
     if not reached:
         raise Unseen("not tried: no TCP connection to %s (%s)" % (host, value["tcp"]))
     wire = connect(reached[0], asked, look, patience, value)

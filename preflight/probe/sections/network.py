@@ -1,8 +1,7 @@
-"""TCP: how an attempt ended, in the field's five words, and many attempts at once."""
+"""Names, addresses, and how an attempt at a connection ended in the field's words."""
 
 import errno
 import socket
-import time
 
 from .together import Piece
 
@@ -56,72 +55,6 @@ def addresses_of(host, seconds):
         if entry[4][0] not in found:
             found.append(entry[4][0])
     return found
-
-
-def dial_all(targets, patience, deadline):
-    """Connect to every (address, port) at once, without a byte sent; a timeout is tried once more.
-
-    (outcome, milliseconds of the try that gave it, tries) for each, in order.
-    """
-    results = attempt(targets, deadline.left(patience))
-    again = [at for at, (outcome, _) in enumerate(results) if outcome == "timeout"]
-    tried = [result + (1,) for result in results]
-    if again and not deadline.passed():
-        for at, result in zip(again, attempt([targets[at] for at in again], deadline.left(patience))):
-            tried[at] = result + (2,)
-    return tried
-
-
-def attempt(targets, patience):
-    """One try each: (outcome, milliseconds). As many at once as this process may have open."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = max((hard if soft == resource.RLIM_INFINITY else soft) - 100, 16)
-    results = []
-    for at in range(0, len(targets), room):
-        results += attempt_at_once(targets[at : at + room], patience)
-    return results
-
-
-def attempt_at_once(targets, patience):
-    import selectors
-
-    results = [None] * len(targets)
-    with selectors.DefaultSelector() as waiting:
-        for at, (address, port) in enumerate(targets):
-            began = time.monotonic()
-            try:
-                wire = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-            except OSError as error:  # a kernel without IPv6
-                results[at] = ended(error.errno, began)
-                continue
-            wire.setblocking(False)
-            try:
-                number = wire.connect_ex((address, port))
-            except OSError as error:
-                number = error.errno
-            if number == errno.EINPROGRESS:
-                waiting.register(wire, selectors.EVENT_WRITE, (at, began))
-            else:
-                wire.close()
-                results[at] = ended(number, began)
-        end = time.monotonic() + patience
-        while waiting.get_map() and time.monotonic() < end:
-            for key, _ in waiting.select(max(end - time.monotonic(), 0)):
-                at, began = key.data
-                number = key.fileobj.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                waiting.unregister(key.fileobj)
-                key.fileobj.close()
-                results[at] = ended(number, began)
-        for key in list(waiting.get_map().values()):
-            key.fileobj.close()
-            results[key.data[0]] = ended(errno.ETIMEDOUT, key.data[1])
-    return results
-
-
-def ended(number, began):
-    return ("open" if number == 0 else outcome_of_number(number), round((time.monotonic() - began) * 1000, 1))
 
 
 def is_address(host):

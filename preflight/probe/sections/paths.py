@@ -1,9 +1,12 @@
 """Question `paths`: ports of the members, the routes chosen, the way to every bucket; all three at once."""
 
+import binascii
+
 from .base import Unseen, read_text
 from .bucket import bucket_path
+from .dialling import STAY, Call, dial_all
 from .identity import identity
-from .network import Unresolved, addresses_of, dial_all, is_address, split_target
+from .network import Unresolved, addresses_of, is_address, split_target
 from .routing import chosen_path, taken_path
 from .together import together, wrapped
 
@@ -29,8 +32,10 @@ def paths(asked, look):
         done["paths"] += [path for _, path in buckets if path and not isinstance(path, Unseen)]
         unseen_path = next((path for _, path in buckets if isinstance(path, Unseen)), None)
         done["paths"] = done["paths"] if unseen_path is None else unseen_path
+    dialled, certificates = done["dials"]
     return {
-        "dials": done["dials"],
+        "dials": dialled,
+        "certificates": certificates,
         "paths": listed_or_unknown(done["paths"]),
         "buckets": listed_or_unknown(unseen or [bucket for bucket, _ in buckets]),
         "identity": listed_or_unknown(done.get("identity")),
@@ -42,20 +47,44 @@ def listed_or_unknown(result):
 
 
 def dials(asked, patience, look):
-    """The Dial records, in the order asked."""
-    results = [dict(dial, outcome="dns", milliseconds=0.0, tries=1) for dial in asked]
-    targets = []
+    """(the Dial records in the order asked, certificates shown by their fingerprint).
+
+    Of a target: tls: it is known to speak TLS; show: its certificate is wanted whole, its fingerprint always is
+    """
+    import hashlib
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Looked at, not relied on: to refuse one would write a warning into its server's log.
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    results, calls, certificates = [], {}, {}
     for at, dial in enumerate(asked):
+        known = {name: dial[name] for name in ("member", "port", "target")}
+        results.append(dict(known, outcome="dns", milliseconds=0.0, tries=1))
         host, port = split_target(dial["target"])
         try:
             address = host if is_address(host) else addresses_of(host, look.deadline.left(2 * patience))[0]
         except Unresolved:
             continue
-        targets.append((at, address, port))
-    tried = dial_all([(address, port) for _, address, port in targets], patience, look.deadline)
-    for (at, _, _), (outcome, milliseconds, tries) in zip(targets, tried):
-        results[at].update(outcome=outcome, milliseconds=milliseconds, tries=tries)
-    return results
+        calls[at] = Call(address, port, STAY, context if dial.get("tls") else None)
+    dial_all(list(calls.values()), patience, look.deadline)
+    for at, call in calls.items():
+        chain = [hashlib.sha256(der).hexdigest() for der in call.shown]
+        results[at].update(
+            outcome=call.outcome,
+            milliseconds=call.milliseconds,
+            tries=call.tries,
+            tls=call.tls,
+            chain=chain,
+            whole_chain=call.whole,
+            path_mtu=call.path_mtu,
+            retransmits=call.retransmits,
+        )
+        if asked[at].get("show"):
+            for name, der in zip(chain, call.shown):
+                certificates[name] = binascii.b2a_base64(der, newline=False).decode("ascii")
+    return results, certificates
 
 
 def chosen(destinations, look):

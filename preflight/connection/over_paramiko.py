@@ -1,9 +1,8 @@
-"""Logging in and running things: the Connection of the seam, over paramiko."""
+"""Logging in and running things with paramiko: the Connection of paramiko://."""
 
 from __future__ import annotations
 
 import logging
-import shlex
 import socket
 import threading
 import time
@@ -11,10 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
-import msgspec
 import paramiko
 
-from preflight.inventory import InventoryError, Node, split_address
+from preflight.inventory import Node
 
 from . import Completed, Connection, Stream
 from .carrier import ProxyProcess, dial, joined
@@ -22,41 +20,37 @@ from .channels import CHUNK, Transport, close, end_input, send_all
 from .errors import (
     CommandTimeout,
     ConnectionLost,
-    ConnectRefused,
-    ConnectTimeout,
     ForwardingForbidden,
     SessionRefused,
-    SshConfigRefused,
     TargetRefused,
 )
 from .login import end, log_in
+from .running import STALLED, STDERR_KEPT, run_to_end
 from .ssh_config import Settings, settings_for
+from .way import Admission, Jump, at_once, close_all, label, last_hop, ssh_command, through
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else its tracebacks of handled errors reach stderr
 
-STDERR_KEPT = 65536
-STALLED = 30.0
-"""Seconds a program may leave its input unread."""
-
 _PROHIBITED = 1  # RFC 4254, section 5.1
-
-Jump = Callable[[Node, tuple[str, ...]], Connection]
-"""Hands out the login on a jump host, which somebody else closes; the names say through which hosts it is wanted."""
 
 
 def connect(
-    node: Node, *, connect_timeout: float, insecure_host_keys: bool, jump: Jump | None = None, via: tuple[str, ...] = ()
-) -> SshConnection:
+    node: Node,
+    *,
+    connect_timeout: float,
+    insecure_host_keys: bool,
+    jump: Jump | None = None,
+    via: tuple[str, ...] = (),
+    admission: Admission = at_once,
+) -> ParamikoConnection:
     """Log in to the node, once.
 
     connect_timeout: seconds until sshd has agreed on keys, for each jump host again; the node's own comes first
     jump: where jump hosts' logins come from; None: the connection makes them and closes them with itself
-    via: hosts whose way leads through this one
+    via: hosts whose way leads through this one; admission: when it may begin, no timeout runs before
     Raises ConnectionFailed and its kinds.
     """
-    started = time.monotonic()
     timeout = node.connect_timeout or connect_timeout
-    deadline = started + timeout
     settings = settings_for(
         node.host,
         port=node.port,
@@ -68,41 +62,47 @@ def connect(
     closing: list[Callable[[], None]] = []
     proxy: ProxyProcess | None = None
 
-    def own_jump(hop: Node, through: tuple[str, ...]) -> Connection:
-        login = connect(hop, connect_timeout=timeout, insecure_host_keys=insecure_host_keys, via=through)
+    def own_jump(hop: Node, leading: tuple[str, ...]) -> Connection:
+        login = connect(hop, connect_timeout=timeout, insecure_host_keys=insecure_host_keys, via=leading)
         closing.append(login.close)
         return login
 
     try:
-        hop = _last_hop(node, settings, via)
-        if hop:
-            login = (jump or own_jump)(hop, (*via, _label(node)))
-            stream = _through(login, hop, settings, timeout)
-            deadline = max(deadline, time.monotonic() + timeout)
-        elif settings.proxy_command:
-            proxy = ProxyProcess(settings.proxy_command)
-            closing.append(proxy.close)
-            stream = proxy.stream
-        else:
-            stream = dial(settings, deadline)
-        try:
-            transport = log_in(
-                stream,
-                settings,
-                ssh=ssh_command(node),
-                password=node.password,
-                timeout=timeout,
-                deadline=deadline,
-                verify_host_key=not insecure_host_keys,
-            )
-        except ConnectionLost as error:
-            if proxy and (complaint := proxy.complaint()):
-                raise ConnectionLost(f"the ProxyCommand for {node.host} ended: {complaint}", error.remedy) from error
-            raise
+        hop = last_hop(node, settings.proxy_jump, via)
+        login = (jump or own_jump)(hop, (*via, label(node))) if hop else None
+        with admission(hop):
+            started = time.monotonic()
+            deadline = started + timeout
+            if login and hop:
+                with through(hop, settings.hostname, settings.port, timeout):
+                    stream = login.tunnel(settings.hostname, settings.port, timeout)
+                deadline = time.monotonic() + timeout
+            elif settings.proxy_command:
+                proxy = ProxyProcess(settings.proxy_command)
+                closing.append(proxy.close)
+                stream = proxy.stream
+            else:
+                stream = dial(settings, deadline)
+            try:
+                transport = log_in(
+                    stream,
+                    settings,
+                    ssh=ssh_command(node),
+                    password=node.password,
+                    timeout=timeout,
+                    deadline=deadline,
+                    verify_host_key=not insecure_host_keys,
+                )
+            except ConnectionLost as error:
+                if proxy and (complaint := proxy.complaint()):
+                    raise ConnectionLost(
+                        f"the ProxyCommand for {node.host} ended: {complaint}", error.remedy
+                    ) from error
+                raise
     except BaseException:
-        _close_all(closing)
+        close_all(closing)
         raise
-    return SshConnection(
+    return ParamikoConnection(
         transport,
         stream,
         settings,
@@ -112,64 +112,7 @@ def connect(
     )
 
 
-def ssh_command(node: Node) -> str:
-    """The `ssh` command line that reaches the node as this suite does, for messages and printed commands."""
-    words = ["ssh"]
-    words += ["-F", node.ssh_config] if node.ssh_config else []
-    words += ["-i", node.identity_file] if node.identity_file else []
-    words += ["-p", str(node.port)] if node.port else []
-    words.append(f"{node.user}@{node.host}" if node.user else node.host)
-    return shlex.join(words)
-
-
-def _last_hop(node: Node, settings: Settings, via: tuple[str, ...]) -> Node | None:
-    """The host whose login reaches this one; the hops before it in ProxyJump are its own way."""
-    if not settings.proxy_jump:
-        return None
-    before, _, last = settings.proxy_jump.rpartition(",")
-    try:
-        host, port, user = split_address(last.removeprefix("ssh://").rstrip("/"))
-    except InventoryError as error:
-        raise SshConfigRefused(f"ProxyJump {settings.proxy_jump} of {node.host} cannot be read ({error})") from error
-    hop = Node(
-        name=host,
-        host=host,
-        port=port,
-        user=user,
-        ssh_config=node.ssh_config,
-        proxy_jump=before or None,
-        connect_timeout=node.connect_timeout,
-    )
-    if _label(hop) in (_label(node), *via):
-        raise SshConfigRefused(
-            f"ProxyJump leads in a circle: {' -> '.join((*via, _label(node), _label(hop)))}",
-            "end it with `ProxyJump none` for the jump host in ssh_config",
-        )
-    return hop
-
-
-def _label(node: Node) -> str:
-    return ssh_command(msgspec.structs.replace(node, ssh_config=None, identity_file=None)).removeprefix("ssh ")
-
-
-def _through(login: Connection, hop: Node, settings: Settings, timeout: float) -> socket.socket:
-    try:
-        return login.tunnel(settings.hostname, settings.port, timeout)
-    except TargetRefused as error:
-        raise ConnectRefused(f"{settings.hostname} port {settings.port} cannot be reached from {hop.host}") from error
-    except CommandTimeout as error:
-        raise ConnectTimeout(
-            f"{settings.hostname} port {settings.port} does not answer {hop.host} within {timeout:g} s"
-        ) from error
-
-
-def _close_all(closing: list[Callable[[], None]]) -> None:
-    for one in reversed(closing):
-        with suppress(Exception):
-            one()
-
-
-class SshConnection:
+class ParamikoConnection:
     """One login; see the Connection it implements.
 
     user: who logged in; host_key: verified | not verified; milliseconds: the login took
@@ -194,28 +137,14 @@ class SshConnection:
         self._transport = transport
         self._stream = stream
         self._closing = closing
-        # paramiko keeps one exception a transport: two failing at once would swap their reasons.
+        # A session that ends is still counted by sshd for a moment: one at a time keeps clear of its MaxSessions.
         self._opening = threading.Lock()
 
     def run(self, command: str, stdin: bytes = b"", deadline: float = 30.0) -> Completed:
         """See Connection.run."""
         until = time.monotonic() + deadline
         program = self._start(command, until, deadline)
-        try:
-            feeder = threading.Thread(target=program.feed, args=(stdin,), name="stdin", daemon=True) if stdin else None
-            if feeder:
-                feeder.start()
-            else:
-                program.finish_input()
-            stdout = bytearray()
-            while chunk := program.receive(until - time.monotonic()):
-                stdout += chunk
-            status = program.wait(until - time.monotonic())
-            return Completed(exit_status=status, stdout=bytes(stdout), stderr=program.stderr())
-        except CommandTimeout as error:
-            raise CommandTimeout(f"{_brief(command)} on {self._host} did not end within {deadline:g} s") from error
-        finally:
-            program.close()
+        return run_to_end(program, command, stdin, until, deadline, self._host)
 
     def open(self, command: str, deadline: float = 30.0) -> Stream:
         """See Connection.open."""
@@ -235,17 +164,27 @@ class SshConnection:
             raise TargetRefused(f"{target} does not accept a connection from {self._host}") from error
         except CommandTimeout as error:
             raise CommandTimeout(f"{target} does not answer {self._host} within {deadline:g} s") from error
-        return joined(channel, deadline)
+        channel.settimeout(None)
+
+        def send(data: bytes) -> None:
+            send_all(channel, data)
+
+        return joined(lambda: channel.recv(CHUNK), send, lambda: close(channel), _nothing, deadline)
 
     def close(self) -> None:
         """See Connection.close."""
         with suppress(Exception):
             end(self._transport, self._stream)
-        _close_all(self._closing)
+        close_all(self._closing)
 
     def _start(self, command: str, until: float, deadline: float, keep: int | None = None) -> _Program:
         try:
-            channel = self._open_channel("session", until - time.monotonic())
+            if not self._opening.acquire(timeout=max(deadline, 0)):
+                raise CommandTimeout(f"{self._host} is busy opening channels")
+            try:
+                channel = self._open_channel("session", until - time.monotonic())
+            finally:
+                self._opening.release()
         except paramiko.ChannelException as error:
             raise SessionRefused(
                 f"sshd on {self._host} opens no further session on this login", "raise MaxSessions in its sshd_config"
@@ -263,12 +202,8 @@ class SshConnection:
         self, kind: Literal["session", "direct-tcpip"], deadline: float, target: tuple[str, int] = ("", 0)
     ) -> paramiko.Channel:
         """A channel. Raises ChannelException as sshd answered, CommandTimeout, ConnectionLost."""
-        until = time.monotonic() + deadline
-        if not self._opening.acquire(timeout=max(deadline, 0)):
-            raise CommandTimeout(f"{self._host} is busy opening channels")
         try:
-            self._transport.get_exception()  # a stale one is not ours
-            return self._transport.open_in_turn(kind, target, max(until - time.monotonic(), 0.001))
+            return self._transport.open_in_turn(kind, target, max(deadline, 0.001))
         except paramiko.ChannelException:
             raise
         except (paramiko.SSHException, EOFError, OSError) as error:
@@ -277,8 +212,10 @@ class SshConnection:
             raise ConnectionLost(
                 f"the connection to {self._host} is lost ({str(error) or type(error).__name__})"
             ) from error
-        finally:
-            self._opening.release()
+
+
+def _nothing() -> None:
+    """A closed channel holds nothing more."""
 
 
 class _Program:
@@ -379,8 +316,3 @@ class _Program:
 
     def _lost(self) -> ConnectionLost:
         return ConnectionLost(f"the connection to {self._host} was lost while a command ran")
-
-
-def _brief(command: str) -> str:
-    """A command's first word, for a message: the rest may hold anything."""
-    return f"`{command.split(None, 1)[0] if command.split() else command}`"

@@ -1,0 +1,148 @@
+"""What can be wrong between the nodes: one peer, one direction, one port, and the certificate that peers are shown."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+
+from .. import certificates, elasticsearch, host, names, network
+from ..errors import LabError
+from ..names import Node
+from ..state import Lab
+from .fault import Expected, Fault, peer_of
+
+TABLE = "fault_mesh"
+RELOAD_SECONDS = 60.0
+"""Elasticsearch looks at its certificates' files every five seconds."""
+
+
+def _drop_new(victim: Node, *, into: Iterable[Node] = (), out_to: Iterable[Node] = (), ports: tuple[int, ...]) -> None:
+    """Drop new connections alone: those between the nodes stay and keep the cluster."""
+    new = f"tcp dport {{ {', '.join(map(str, ports))} }} tcp flags & (syn | ack) == syn drop"
+    rules = [f"ip saddr {{ {_addresses(into)} }} {new}"] if into else []
+    sent = [f"ip daddr {{ {_addresses(out_to)} }} {new}"] if out_to else []
+    network.nft(
+        victim.namespace,
+        f"""
+        table inet {TABLE} {{
+            chain input {{
+                type filter hook input priority 0; policy accept;
+                {"".join(rules)}
+            }}
+            chain output {{
+                type filter hook output priority 0; policy accept;
+                {"".join(sent)}
+            }}
+        }}
+        """,
+    )
+
+
+def _addresses(nodes: Iterable[Node]) -> str:
+    return ", ".join(node.address for node in nodes)
+
+
+def _others(lab: Lab, victim: Node) -> list[Node]:
+    return [node for node in lab.nodes if node != victim]
+
+
+def _block_peer(lab: Lab, victim: Node) -> None:
+    peer = [peer_of(lab, victim)]
+    _drop_new(victim, into=peer, out_to=peer, ports=(names.TRANSPORT_PORT, names.HTTP_PORT))
+
+
+def _close_http(lab: Lab, victim: Node) -> None:
+    _drop_new(victim, into=_others(lab, victim), ports=(names.HTTP_PORT,))
+
+
+def _drop_outgoing(lab: Lab, victim: Node) -> None:
+    _drop_new(victim, out_to=_others(lab, victim), ports=(names.TRANSPORT_PORT,))
+
+
+def _let_through(lab: Lab, victim: Node) -> None:
+    network.unfilter(victim.namespace, TABLE)
+
+
+def _let_expire(lab: Lab, victim: Node) -> None:
+    _show(victim, certificates.expired(f"{victim.name}-http").read_text())
+
+
+def _renew(lab: Lab, victim: Node) -> None:
+    _show(victim, (names.CERTIFICATES / f"{victim.name}-http.crt").read_text())
+
+
+def _show(victim: Node, pem: str) -> None:
+    """Put another certificate for the same key in the place of HTTP's, and wait until Elasticsearch has taken it up."""
+    host.execute(victim, ["sh", "-c", f"cat >{elasticsearch.CERTS}/http.crt"], stdin=pem)
+    wanted = ssl.PEM_cert_to_DER_cert(pem)
+    deadline = time.monotonic() + RELOAD_SECONDS
+    while elasticsearch.is_running(victim) and _shown(victim) != wanted:
+        if time.monotonic() > deadline:
+            raise LabError(f"{victim.name} has not taken up its new certificate within {RELOAD_SECONDS:.0f} s")
+        time.sleep(0.5)
+
+
+def _shown(victim: Node) -> bytes | None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((victim.address, names.HTTP_PORT), timeout=5) as wire,
+            context.wrap_socket(wire) as secured,
+        ):
+            shown = secured.getpeercert(True)
+            secured.unwrap()
+            return shown
+    except OSError:
+        return None
+
+
+FAULTS: Mapping[str, Fault] = {
+    "one-peer-blocked": Fault(
+        "new connections between the node and one peer (the next node) are dropped, both ways, transport and HTTP",
+        _block_peer,
+        _let_through,
+        Expected(
+            "port-blocked",
+            {
+                ("PORT-1", "victim"): "fail",
+                ("PORT-2", "victim"): "fail",
+                ("PORT-1", "peer"): "fail",
+                ("PORT-2", "peer"): "fail",
+            },
+        ),
+        needs_elasticsearch=False,
+        needs_peers=True,
+    ),
+    "port-closed-http-only": Fault(
+        "new connections to the node's HTTP port are dropped; its transport port is open",
+        _close_http,
+        _let_through,
+        Expected("port-blocked", {("PORT-2", "others"): "fail"}),
+        needs_elasticsearch=False,
+        needs_peers=True,
+    ),
+    "port-dropped-one-way": Fault(
+        "new connections from the node to every other's transport port are dropped; those to its own are not",
+        _drop_outgoing,
+        _let_through,
+        Expected("port-blocked", {("PORT-1", "victim"): "fail"}),
+        needs_elasticsearch=False,
+        needs_peers=True,
+    ),
+    "certificate-expired": Fault(
+        "the certificate of the node's HTTP has expired; transport has its own and goes on",
+        _let_expire,
+        _renew,
+        # The suite is one more client that the certificate does not convince: what the node alone can say is missing.
+        Expected(
+            "certificate-expired",
+            {
+                ("TLS-1", "victim"): "fail",
+                **{(check, "victim"): "could not check" for check in ("CLUSTER-1", "CLUSTER-3", "REPO-1", "SNAP-1")},
+            },
+        ),
+    ),
+}
