@@ -26,11 +26,10 @@ def renew(node: NodeFacts) -> Remedy:
         caution="who signs this cluster's certificates is not known here",
         commands=commands,
         advice=(
-            f"have a certificate issued by the authority that the clients trust, for the same names, and write it over "
-            f"the file that {LAYER}.certificate (or .keystore.path) names, with owner and mode as they are: "
-            "Elasticsearch reads it again within seconds, without a restart",
-            "look at the transport certificate too where it is another file: an expired one keeps the node out of its "
-            "cluster at the next restart",
+            "have a certificate issued by the authority that clients and peers trust, for the same names, and write it "
+            f"over the file that is named, or that {LAYER}.certificate (or .keystore.path) names, with owner and mode "
+            "as they are: Elasticsearch reads it again within seconds, without a restart",
+            "do not restart the node before: with an expired transport certificate its peers do not let it in again",
             AFTERWARDS,
         ),
     )

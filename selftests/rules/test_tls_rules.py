@@ -10,6 +10,7 @@ from surveys import (
     certificate_expired,
     healthy,
     port_fails,
+    transport_certificate_expired,
     with_certificate,
     with_cluster,
     with_member,
@@ -86,6 +87,27 @@ def test_a_member_that_was_not_given_is_told_by_who_was_shown_its_certificate():
     survey = replace(survey, nodes=survey.nodes[:2])
     for name in ("es-1", "es-2"):
         assert said(survey, name).observed.startswith("HTTP certificate of es-3 expired")
+
+
+def test_a_file_of_the_nodes_own_that_has_run_out_fails_and_is_told_once():
+    survey = transport_certificate_expired(healthy(), "es-2")
+    finding = said(survey)
+    assert finding.observed.startswith("certificate in certs/transport.crt of es-2 expired on 2025-11-23")
+    assert finding.details == () and said(survey, "es-1") is None
+    survey = with_certificate(survey, "es-2", not_after=STARTED - DAY)
+    assert len(said(survey).details) == 0, "the same certificate, for both, in another file"
+
+
+def test_of_several_certificates_in_one_file_the_last_to_expire_counts():
+    survey = transport_certificate_expired(healthy(), "es-2")
+    old, new = survey.node("es-2").loaded_certificates
+    survey = with_node(survey, "es-2", loaded_certificates=(replace(old, path="t.p12"), replace(new, path="t.p12")))
+    assert said(survey) is None
+
+
+def test_without_http_the_files_are_judged_alone():
+    survey = with_member(transport_certificate_expired(healthy(), "es-2"), "es-2", http=None)
+    assert "certs/transport.crt" in said(survey).observed
 
 
 def test_nobody_was_shown_it():
