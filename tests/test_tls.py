@@ -13,4 +13,4 @@ def test_certificates_are_valid(node, survey):
     Elasticsearch says nothing and goes on with an expired certificate: HTTP's refuses every client that checks it
     from one minute to the next, on this node alone, and transport's keeps the node out after its next restart.
     """
-    require(tls.valid(survey, node), fix=lambda: remedy.renew_certificate(node))
+    require(tls.valid(survey, node), fix=lambda: remedy.renew_certificate(survey, node))

@@ -21,5 +21,5 @@ def expired(scene: Scene, node: NodeFacts) -> Found | None:
         + ((f"{node.name}: {node.view.reason}",) if refused and isinstance(node.view, Unknown) else ()),
         confidence="certain",
         explains=(("TLS-1", node.name), *(scene.unchecked(node.name) if refused else ())),
-        remedy=remedy.renew_certificate(node),
+        remedy=remedy.renew_certificate(scene.survey, node),
     )

@@ -40,6 +40,7 @@ def valid(survey: Survey, node: NodeFacts) -> Finding | None:
             (failures if wrong[1] else warnings).append(f"{name} {wrong[0]}")
     for member in offered:
         name = f"HTTP certificate of {members.title(survey, member.id)}"
+        warnings += _unlike(survey, member, name)
         for seen in _seen(survey, member, shown):
             warnings += [f"{name} {line}" for line in _odd(survey, cluster.members, member, seen, shown)]
     lines = [*failures, *warnings]
@@ -143,6 +144,18 @@ def _time(certificate: Certificate | LoadedCertificate, now: float, days: float)
     if left < days:
         return f"expires on {written(certificate.not_after)}, in {left:.0f} days ({certificate.subject})", False
     return None
+
+
+def _unlike(survey: Survey, member: Member, name: str) -> list[str]:
+    """That not everybody is shown the same certificate at one address: somebody else may answer there for some."""
+    by: dict[str, list[str]] = {}
+    for node, dial in _dials(survey, member):
+        if dial.chain:
+            by.setdefault(dial.chain[0], []).append(node.name)
+    if len(by) < 2:
+        return []
+    told = "; ".join(f"SHA-256 {fingerprint[:16]} to {members.listed(names)}" for fingerprint, names in by.items())
+    return [f"{name} at {member.http} is not the same for everybody: {told}"]
 
 
 def _odd(

@@ -17,6 +17,7 @@ from surveys import (
     with_node,
 )
 
+from preflight import remedy
 from preflight.diagnosis import diagnose
 from preflight.facts import CouldNotCheck, Unknown
 from preflight.judgement import NotApplicable
@@ -98,6 +99,15 @@ def test_a_file_of_the_nodes_own_that_has_run_out_fails_and_is_told_once():
     assert len(said(survey).details) == 0, "the same certificate, for both, in another file"
 
 
+def test_the_file_that_has_run_out_is_the_one_that_is_shown():
+    survey = transport_certificate_expired(healthy(), "es-2")
+    (command,) = remedy.renew_certificate(survey, survey.node("es-2")).commands
+    assert command.where == "es-2" and command.text.endswith(" -in /etc/elasticsearch/certs/transport.crt")
+    (other,) = survey.node("es-2").loaded_certificates[1:]
+    survey = with_node(survey, "es-2", loaded_certificates=(replace(other, path="transport.p12"),))
+    assert remedy.renew_certificate(survey, survey.node("es-2")).commands == ()
+
+
 def test_of_several_certificates_in_one_file_the_last_to_expire_counts():
     survey = transport_certificate_expired(healthy(), "es-2")
     old, new = survey.node("es-2").loaded_certificates
@@ -108,6 +118,20 @@ def test_of_several_certificates_in_one_file_the_last_to_expire_counts():
 def test_without_http_the_files_are_judged_alone():
     survey = with_member(transport_certificate_expired(healthy(), "es-2"), "es-2", http=None)
     assert "certs/transport.crt" in said(survey).observed
+
+
+def test_another_certificate_for_some_is_a_warning():
+    """A load balancer, or an address that leads elsewhere from one node."""
+    survey = healthy()
+    dials = tuple(
+        replace(d, chain=("ab" * 32,)) if (d.port, d.target) == ("http", "198.18.0.12:9200") else d
+        for d in survey.node("es-3").dials
+    )
+    finding = said(with_node(survey, "es-3", dials=dials))
+    assert finding.warning and finding.observed == (
+        "HTTP certificate of es-2 at 198.18.0.12:9200 is not the same for everybody: "
+        "SHA-256 0000000000000000 to es-1 and es-2; SHA-256 abababababababab to es-3"
+    )
 
 
 def test_nobody_was_shown_it():
