@@ -33,6 +33,8 @@ _YML = "/etc/elasticsearch/elasticsearch.yml"
 _SETTINGS = f"s3.client.{CLIENT}.endpoint: {_ENDPOINT}\ns3.client.{CLIENT}.path_style_access: true\n"
 _BEFORE = ".without-archive"
 _IDENTITIES = names.STORAGE_STATE / "identities.json"
+_WITH_TMP_OF_ITS_OWN = 'exec 3<"$0" && mount -t tmpfs tmpfs /tmp && exec /proc/self/fd/3 "$@"'
+"""SeaweedFS leaves sockets in /tmp. Opened first: the program itself may lie below it."""
 _ACTIONS = ["Admin", "Read", "Write", "List"]
 
 
@@ -59,7 +61,8 @@ def start_service() -> None:
     certificates = names.CERTIFICATES
     start(
         "storage",
-        ["ip", "netns", "exec", names.AWS_NAMESPACE, weed, f"-logdir={logs}", "server", f"-dir={data}",
+        ["ip", "netns", "exec", names.AWS_NAMESPACE, "sh", "-c", _WITH_TMP_OF_ITS_OWN, weed,
+         f"-logdir={logs}", "server", f"-dir={data}",
          f"-ip={names.STORAGE_ADDRESS}", f"-ip.bind={names.STORAGE_ADDRESS}", "-master.telemetry=false",
          "-master.volumeSizeLimitMB=64", "-volume.max=20", "-s3", f"-s3.config={_IDENTITIES}",
          f"-s3.port={names.STORAGE_PORT}", f"-s3.cert.file={certificates / 'storage.crt'}",

@@ -12,7 +12,7 @@ from ..state import Lab
 from .fault import Expected, peer_of
 from .table import FAULTS
 
-ONLY_ON_REQUEST = frozenset({"CLUSTER-2", "AWS-1", "AWS-2", "AWS-3"})
+ONLY_ON_REQUEST = frozenset({"CLUSTER-2", *(f"AWS-{number}" for number in range(1, 8))})
 """Checks that are not applicable on any node of any cluster unless --complete or --aws asks for them."""
 
 WHERE_SEEN = frozenset({"CLUSTER-3", "SNAP-1", "REPO-2"})

@@ -10,7 +10,7 @@ from .. import elasticsearch, host, names, network
 from ..aws_peers import Treatment, treat
 from ..names import Node
 from ..state import Lab
-from .fault import STOPS_AT_MASTER, Expected, Fault, healthy_repository
+from .fault import STOPS_AT_MASTER, YML, Expected, Fault, healthy_repository
 
 BUCKET_HOSTS = tuple(
     f"{names.BUCKET}.{service}" for service in (f"s3.{names.REGION}.amazonaws.com", "s3.amazonaws.com")
@@ -21,6 +21,7 @@ NOBODYS_ADDRESS = names.AWS_ADDRESS.rpartition(".")[0] + ".99"
 """In S3's subnet, so that the node's route to it is the right one."""
 
 HOSTS = "/etc/hosts"
+PLUGINS = "/usr/share/elasticsearch/plugins"
 TRUST_STORE = "/etc/ssl/certs/java/cacerts"
 
 _NO_BUCKET = {"PATH-1": "fail", "REGION-1": "not applicable", "ROLE-3": "not applicable"}
@@ -65,6 +66,17 @@ def _restore_authority(lab: Lab, victim: Node) -> None:
     host.execute(victim, ["sh", "-c", back])
 
 
+def _lose_plugin(lab: Lab, victim: Node) -> None:
+    # Without the plugin its settings are unknown ones, which Elasticsearch does not start with.
+    host.execute(victim, ["sh", "-c", f"mv {PLUGINS} {PLUGINS}.aside; mkdir -m 755 {PLUGINS}"])
+    host.execute(victim, ["sed", "--in-place=.aside", r"/^s3\.client\./d", YML])
+
+
+def _restore_plugin(lab: Lab, victim: Node) -> None:
+    for path in (PLUGINS, YML):
+        host.execute(victim, ["sh", "-c", f"if [ -e {path}.aside ]; then rm -r {path}; mv {path}.aside {path}; fi"])
+
+
 def _treat_alike(lab: Lab, victim: Node) -> None:
     treat(names.AWS_STATE, victim.address, Treatment())
 
@@ -104,6 +116,23 @@ FAULTS: Mapping[str, Fault] = {
             },
         ),
         everywhere=True,
+    ),
+    "repository-plugin-missing": Fault(
+        "the node's Elasticsearch lacks the plugin that knows repositories of type s3, and the settings that it reads",
+        _lose_plugin,
+        _restore_plugin,
+        Expected(
+            "repository-plugin-missing",
+            {("CLUSTER-3", "victim"): "warning", ("REGION-2", "victim"): "warning", ("REPO-1", "victim"): "fail"},
+            on_master=STOPS_AT_MASTER,
+        ),
+        on_sdk_v1=Expected(
+            "repository-plugin-missing",
+            {("CLUSTER-3", "victim"): "warning", ("REPO-1", "victim"): "fail"},
+            on_master=STOPS_AT_MASTER,
+        ),
+        restart_to_break=True,
+        restart_to_heal=True,
     ),
     "bucket-policy-denies-one-node": Fault(
         "a policy of the bucket denies the node's address what its role may do",

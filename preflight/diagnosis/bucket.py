@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import remedy
 from ..facts import NodeFacts, Unknown, known
-from ..rules import clock, members, path, routes
+from ..rules import clock, cluster, members, path, refusals, routes
 from . import policies
 from .found import Found
 from .scene import Scene
@@ -48,6 +48,34 @@ def wrong_clock(scene: Scene, node: NodeFacts) -> Found | None:
         confidence="certain",
         explains=(("PATH-2", node.name), *scene.repository_pairs(node, "clock")),
         remedy=remedy.set_clock(node),
+    )
+
+
+def unknown_type(scene: Scene, node: NodeFacts) -> Found | None:
+    """A node that cannot hold the repository at all: the plugin for its type is not installed there.
+
+    Elasticsearch 8 says so of the elected master; of any other node its answer has no reason, and the plugins tell.
+    """
+    said = scene.sentences(node, "plugin")
+    lacking = cluster.lacking_plugins(scene.survey, node)
+    untold = [f.sentence for f in scene.failures(node) if refusals.of(f) is None] if lacking and not said else []
+    if not (said or untold):
+        return None
+    return Found(
+        title="{nodes}: Elasticsearch has no plugin for the repository's type",
+        evidence=(
+            *said,
+            *(f"_verify on {node.name}: {sentence}" for sentence in untold[:1]),
+            *(f"{name} has {plugin}; {node.name} lacks it" for plugin, name in lacking.items()),
+        ),
+        confidence="certain" if said else "likely",
+        explains=(
+            ("CLUSTER-3", node.name),
+            # Its settings go with the plugin: nothing starts with them otherwise.
+            ("REGION-2", node.name),
+            *((("REPO-1", node.name),) if untold else scene.repository_pairs(node, "plugin")),
+        ),
+        remedy=remedy.install_plugin(scene.survey, node),
     )
 
 

@@ -172,7 +172,7 @@ def _wrong_region(scene: Scene, node: NodeFacts) -> Found | None:
 
 def _region_from_imds(scene: Scene, node: NodeFacts) -> Found | None:
     finding = region.not_from_imds_alone(scene.survey, node)
-    if finding is None:
+    if finding is None or bucket.unknown_type(scene, node) is not None:
         return None
     return Found(
         title="{nodes}: no setting gives the region; the metadata service alone does",
@@ -197,6 +197,7 @@ ROWS = (
     Row(id="route-own", ask=_own_route),
     Row(id="route-table", ask=aws.subnet_route),
     Row(id="route-upstream", ask=_upstream),
+    Row(id="repository-plugin-missing", ask=bucket.unknown_type),
     Row(id="bucket-missing", ask=bucket.missing),
     Row(id="tls-untrusted", ask=bucket.untrusted),
     Row(id="bucket-not-reached", ask=_not_reached),

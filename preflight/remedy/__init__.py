@@ -7,7 +7,7 @@ the node is typed on the node; one for the controller on the machine that runs t
 from .asking import ask, restart
 from .aws import agree, lead_to_s3, let_through, open_pairs
 from .bucket import reach_bucket, set_clock
-from .cluster import delete_leftovers, make_alike, take_snapshot
+from .cluster import delete_leftovers, install_plugin, make_alike, take_snapshot
 from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
 from .metadata import give_role
@@ -34,6 +34,7 @@ __all__ = [
     "forget_loaded_keys",
     "give_actions",
     "give_role",
+    "install_plugin",
     "join",
     "lead_to_s3",
     "let_ask",

@@ -6,24 +6,72 @@ import shlex
 
 from ..facts import Install, NodeFacts, Survey, Unknown
 from ..judgement import Command, Remedy
-from ..rules import members, repository, snapshots
-from .asking import CONTROLLER, ask
+from ..rules import cluster, members, repository, snapshots
+from .asking import CONTROLLER, ask, restarting
+
+S3_PLUGIN = "repository-s3"
+"""A plugin of its own up to 7.17; from 8.0 on a module of every distribution."""
 
 
 def make_alike(survey: Survey, node: NodeFacts) -> Remedy:
     """Which of them is meant is not known: what shows the difference."""
     path = "_nodes/jvm,plugins?filter_path=nodes.*.name,nodes.*.version,nodes.*.jvm.version,nodes.*.plugins.name"
-    home = node.install.home if isinstance(node.install, Install) else "/usr/share/elasticsearch"
     return Remedy(
         caution="which of them is meant is not known, and an upgrade may be under way",
         commands=(
             ask(survey, node, path, "GET"),
-            Command(where=node.name, text=f"sudo {home}/bin/elasticsearch-plugin list"),
+            _plugins(node, "list"),
         ),
         advice=(
             "finish the upgrade, or bring this node to what the others have; a plugin is loaded at the next start",
         ),
     )
+
+
+def install_plugin(survey: Survey, node: NodeFacts) -> Remedy:
+    """Install what this version's other members have; a plugin is loaded by a start and by nothing else."""
+    lacking = [plugin.split()[0] for plugin in cluster.lacking_plugins(survey, node)]
+    built = "also add it to what builds the node (image, configuration management), or the next one lacks it too"
+    if isinstance(node.install, Install) and node.install.layout == "docker":
+        return Remedy(
+            caution="a plugin installed into a container is gone with it: it belongs into the image",
+            commands=(_plugins(node, "list"),),
+            advice=(f"build the image with {members.listed(lacking) or 'it'} and start this node from that",),
+        )
+    if lacking != [S3_PLUGIN]:
+        return Remedy(
+            caution="which plugin brings the repository's type is not proven: this shows what the node has",
+            commands=(_plugins(node, "list"),),
+            advice=(
+                f"the other members have {members.listed(lacking)}" if lacking else "compare it with another member's",
+                "a plugin is loaded at the next start",
+                built,
+            ),
+        )
+    commands, advice = restarting(node)
+    return Remedy(
+        commands=(_plugins(node, f"install --batch {S3_PLUGIN}"), *commands),
+        advice=(
+            *advice,
+            "restart one node at a time, the elected master last, each in a green cluster while no snapshot runs",
+            "the tool fetches the plugin of Elasticsearch's own version; without a way to the internet give it the "
+            "file instead of the name: file:///…/repository-s3.zip",
+            built,
+        ),
+    )
+
+
+def _plugins(node: NodeFacts, arguments: str) -> Command:
+    """elasticsearch-plugin as whoever owns the installation: root for a package, else the user who runs it."""
+    install = node.install if isinstance(node.install, Install) else None
+    home = install.home if install else "/usr/share/elasticsearch"
+    tool = f"{shlex.quote(f'{home}/bin/elasticsearch-plugin')} {arguments}"
+    if install is None:
+        return Command(where=node.name, text=f"sudo {tool}")
+    owner = f"-u {shlex.quote(install.service_user)} " if install.layout == "tar" and install.service_user else ""
+    java = f" ES_JAVA_HOME={shlex.quote(install.java_home)}" if install.layout == "tar" and install.java_home else ""
+    text = f"sudo {owner}ES_PATH_CONF={shlex.quote(install.path_conf)}{java} {tool}"
+    return Command(where=node.name, text=text)
 
 
 def take_snapshot(survey: Survey, node: NodeFacts) -> Remedy:

@@ -6,7 +6,7 @@ import shlex
 
 from ..facts import Config, CouldNotCheck, NodeFacts, Repository, Survey
 from ..judgement import Command, Remedy, Step
-from ..rules import region
+from ..rules import cluster, region
 from . import steps
 from .asking import AFTERWARDS, CONTROLLER, restarting, stamp, waits
 
@@ -16,6 +16,9 @@ def set_region(survey: Survey, node: NodeFacts) -> Remedy:
     why = waits(node)
     if why is not None:
         return Remedy(caution=why, commands=drop_removed_settings(survey, node).commands)
+    absent = [plugin for plugin in cluster.lacking_plugins(survey, node) if "repository-s3" in plugin]
+    if absent:
+        return Remedy(caution=f"without {absent[0]} the setting is unknown, and no start gets past it")
     commands: list[Command] = []
     advice: list[str] = []
     for repository in region.judged(survey, node):

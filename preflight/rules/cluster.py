@@ -136,6 +136,26 @@ def alike(survey: Survey, node: NodeFacts) -> Finding | None:
     return Finding(observed="; ".join(found), expected=ALIKE, warning=True)
 
 
+def lacking_plugins(survey: Survey, node: NodeFacts) -> dict[str, str]:
+    """{"NAME VERSION": who has it}: repository plugins of members of this node's version that this node lacks.
+
+    None where that is not known.
+    """
+    try:
+        own = members.member_of(survey, node)
+    except CouldNotCheck:
+        return {}
+    if own.plugins is None:
+        return {}
+    found: dict[str, str] = {}
+    for member in members.cluster_of(survey, node).members:
+        if member.version == own.version:
+            for plugin in member.plugins or ():
+                if plugin not in own.plugins:
+                    found.setdefault(plugin, member.name)
+    return found
+
+
 def _differs(own: Member, what: str, values: Mapping[Member, str | None]) -> str | None:
     """What this member has and the others have otherwise, where this one is off a strict majority or there is none."""
     known_values = {member.name: value for member, value in values.items() if value is not None}

@@ -20,10 +20,11 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     key refused: S3 was reached and does not accept the key itself; denied: the key is good, a policy says no
     no credentials: nothing to sign with; connection: S3 was not reached; clock: signed at another time than S3's
     bucket: there is none of that name; region: it is in another one than was asked
+    plugin: nothing on the node knows repositories of that type
     """
 
     pattern: str
-    kind: Literal["key refused", "denied", "no credentials", "connection", "clock", "bucket", "region"]
+    kind: Literal["key refused", "denied", "no credentials", "connection", "clock", "bucket", "region", "plugin"]
     words: str
 
 
@@ -77,6 +78,12 @@ MEANINGS = (
         r"|no aws credentials|failed to load credentials|credentials received have been expired",
         kind="no credentials",
         words="no key in the keystore and no role from the metadata service",
+    ),
+    Meaning(
+        # 8.x keeps the repository as one of unknown type; 7.17 has none for a name that the cluster state has.
+        pattern=r"repository type \[[^\]]*\] (is unknown|does not exist)|^\[[^\]]+\] missing$",
+        kind="plugin",
+        words="Elasticsearch on the node has no plugin for repositories of that type",
     ),
     Meaning(
         pattern=r"timed? ?out|connection (refused|reset)|no route to host|network is unreachable|unknownhost"

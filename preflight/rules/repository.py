@@ -21,7 +21,7 @@ from ..facts import (
     known,
 )
 from ..judgement import Finding, NotApplicable
-from . import members
+from . import cluster, members
 
 VERIFIED = "_verify succeeds and names this node"
 
@@ -103,7 +103,7 @@ def failure_of(survey: Survey, node: NodeFacts, repository: str) -> VerifyFailur
     named = next((f for f in verification.failures if f.node_id == view.node_id), None)
     if named is not None:
         return named
-    return _master_failure(verification) if verification.master_before == view.node_id else None
+    return _master_failure(survey, verification) if verification.master_before == view.node_id else None
 
 
 def fails(survey: Survey, node: NodeFacts, repository: str) -> bool:
@@ -168,10 +168,18 @@ def _why_unlisted(survey: Survey, node: NodeFacts) -> str:
     return why[0] if why else "no node's own role has listed a base path"
 
 
-def _master_failure(verification: Verification) -> VerifyFailure | None:
-    if verification.status in NOT_TESTED or verification.master_before != verification.master_after:
+def _master_failure(survey: Survey, verification: Verification) -> VerifyFailure | None:
+    if _untested(survey, verification) or verification.master_before != verification.master_after:
         return None
     return next((f for f in verification.failures if f.node_id is None), None)
+
+
+def _untested(survey: Survey, verification: Verification) -> bool:
+    """The answer says nothing about S3. A master without the plugin denies a repository that its own state has."""
+    if verification.status == 404:
+        master = survey.given(verification.master_before) if verification.master_before else None
+        return master is None or not cluster.lacking_plugins(survey, master)
+    return verification.status in NOT_TESTED
 
 
 def _judge(survey: Survey, node: NodeFacts, member: Member, repository: Repository) -> Finding | None:
@@ -196,7 +204,7 @@ def _judge(survey: Survey, node: NodeFacts, member: Member, repository: Reposito
 
 
 def _why_untested(survey: Survey, verification: Verification, failure: VerifyFailure) -> str:
-    if verification.status in NOT_TESTED:
+    if _untested(survey, verification):
         return f"_verify of {verification.repository} answered HTTP {verification.status}: {failure.sentence}"
     master = verification.master_before
     if master is None or master != verification.master_after:

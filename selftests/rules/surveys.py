@@ -833,6 +833,16 @@ def bucket_missing(survey: Survey, name: str) -> Survey:
     return verify_fails(survey, _master(survey), NO_BUCKET)
 
 
+def repository_plugin_missing(survey: Survey, name: str) -> Survey:
+    """The node has started without the plugin that knows the repository's type, and without the plugin's settings."""
+    for other in survey.clusters[0].members:
+        survey = with_member(survey, other.name, plugins=() if other.name == name else ("lab-repository-s3 1",))
+    sentence = (
+        "[s3_backup] repository type [s3] is unknown; ensure that all required plugins are installed on this node"
+    )
+    return verify_fails(region_missing(survey, name), name, sentence)
+
+
 def bucket_other_region(survey: Survey, name: str) -> Survey:
     """The repository's bucket lies in another region than every node's client is set to."""
     survey = _repository(survey, bucket="es-snapshots-virginia")
@@ -1040,6 +1050,7 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "clock-skew": clock_skew,
     "region-wrong": region_wrong,
     "region-differs": region_differs,
+    "repository-plugin-missing": repository_plugin_missing,
     "removed-region-setting": removed_region_setting,
     "bucket-missing": bucket_missing,
     "bucket-other-region": bucket_other_region,

@@ -11,6 +11,9 @@ from ...judgement import Finding, NotApplicable
 from .. import members, ports
 from . import acls, groups, places
 
+MOST_LINES = 20
+"""Pairs that are told one by one: a group that lets nobody in closes all of them for one reason."""
+
 
 class Closed(msgspec.Struct, frozen=True, kw_only=True):
     """One pair that AWS does not let through.
@@ -43,7 +46,9 @@ def lets_through(survey: Survey, node: NodeFacts) -> Finding | None:
         if found:
             closed.append(found)
     if closed:
-        lines = [f"{node.name} -> {members.title(survey, c.member)} {c.target}: {c.why}" for c in closed]
+        lines = [f"{node.name} -> {members.title(survey, c.member)} {c.target}: {c.why}" for c in closed[:MOST_LINES]]
+        if len(closed) > MOST_LINES:
+            lines.append(f"{len(closed) - MOST_LINES} more pairs of {node.name} are closed")
         return Finding(
             observed=lines[0],
             expected="security groups and network ACLs let the pair through, both ways",
@@ -88,26 +93,55 @@ def _failing(survey: Survey, node: NodeFacts) -> tuple[Dial, ...]:
 def _by_groups(
     survey: Survey, source: Interface, own: str, target: Interface, address: str, port: int
 ) -> tuple[str, tuple[str, Direction, str]] | None:
-    aws = places.control_plane(survey)
-    known(aws.groups)
-    index = places.index(survey)
+    known(places.control_plane(survey).groups)
     steps: tuple[tuple[Interface, Direction, str, Interface, str], ...] = (
         (source, "egress", address, target, f"lets nothing out to {address} on {port}"),
         (target, "ingress", own, source, f"has no rule that lets {own} in on {port}"),
     )
     for interface, direction, peer, other, words in steps:
-        if not groups.allow(
+        if not _allow(survey, interface, direction, peer, other, port):
+            names = members.listed(list(interface.groups))
+            return f"security group {names} {words}", (interface.groups[0], direction, other.groups[0])
+    return None
+
+
+def _allow(survey: Survey, own: Interface, direction: Direction, peer: str, other: Interface, port: int) -> bool:
+    """groups.allow, asked once for all peers of a subnet with the same groups where no rule tells them apart."""
+    index = places.index(survey)
+    shared = ("pair", own.groups, direction, other.groups, other.subnet, port)
+    key = shared if _alike(survey, own.groups, other.subnet) else (*shared, peer)
+    if key not in index.answers:
+        index.answers[key] = groups.allow(
             index.groups,
             index.lists,
-            own=interface.groups,
+            own=own.groups,
             direction=direction,
             peer=peer,
             peer_groups=other.groups,
             port=port,
-        ):
-            names = members.listed(list(interface.groups))
-            return f"security group {names} {words}", (interface.groups[0], direction, other.groups[0])
-    return None
+        )
+    allowed: bool = index.answers[key]
+    return allowed
+
+
+def _alike(survey: Survey, named: tuple[str, ...], subnet: str) -> bool:
+    """Whether every range in these groups' rules has all of the subnet or none of it; a prefix list may have a part."""
+    index = places.index(survey)
+    key = ("alike", named, subnet)
+    if key not in index.answers:
+        peers = {p for g in named if g in index.groups for rule in index.groups[g].rules for p in rule.peers}
+        cidrs = index.subnets.get(subnet, ())
+        index.answers[key] = bool(cidrs) and not any(
+            peer.startswith("pl-") or (not peer.startswith("sg-") and _splits(peer, cidr))
+            for peer in peers
+            for cidr in cidrs
+        )
+    alike: bool = index.answers[key]
+    return alike
+
+
+def _splits(rule: str, subnet: str) -> bool:
+    return groups.inside(rule, subnet) and not groups.inside(subnet, rule)
 
 
 def _by_acls(

@@ -47,6 +47,8 @@ class Index:
             for interface in instance.interfaces:
                 for address in interface.addresses:
                     self.by_address.setdefault(address, []).append((instance, interface))
+        subnets = () if isinstance(aws.subnets, Unknown) else aws.subnets
+        self.subnets = {subnet.id: subnet.cidrs for subnet in subnets}
         self.groups = _by_id(aws.groups)
         self.lists: Mapping[str, PrefixList] = _by_id(aws.prefix_lists)
         self.endpoints: Mapping[str, Endpoint] = _by_id(aws.endpoints)
@@ -80,6 +82,15 @@ def of_node(survey: Survey, node: NodeFacts) -> tuple[Instance, Interface, str]:
 
     Raises CouldNotCheck where AWS lists no such instance in the account and region that were asked.
     """
+    control_plane(survey)
+    answers, key = index(survey).answers, ("node", node.name)
+    if key not in answers or answers[key][0] is not node:
+        answers[key] = node, _of_node(survey, node)
+    found: tuple[Instance, Interface, str] = answers[key][1]
+    return found
+
+
+def _of_node(survey: Survey, node: NodeFacts) -> tuple[Instance, Interface, str]:
     aws = control_plane(survey)
     known(aws.instances)
     member = survey.member_of(node)
