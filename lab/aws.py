@@ -16,10 +16,11 @@ import ssl
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import ec2, names, simulation
+from . import aws_ssm, ec2, host, names, simulation
 from .aws_front import GLOBAL_REGION, Front
 from .aws_peers import treatment
 from .aws_server import Server
@@ -101,7 +102,11 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
 
     front = Front(
-        _moto(), _bucket_region, _caller, lambda peer: treatment(options.state, peer), _no_longer_good.__contains__
+        _moto(options.instances),
+        _bucket_region,
+        _caller,
+        lambda peer: treatment(options.state, peer),
+        _no_longer_good.__contains__,
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.certificate, options.key)
@@ -154,7 +159,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def _moto() -> Any:
+def _moto(instances: Mapping[str, str]) -> Any:
     # Seconds of imports, which whoever only wants the constants above should not pay.
     # Hundreds of machine images that nobody starts.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
@@ -162,6 +167,11 @@ def _moto() -> Any:
 
     verify_every_signed_header()
     simulation.install()
+    nodes = {instances[node.name]: node for node in names.nodes(names.MOST_NODES) if node.name in instances}
+    aws_ssm.install(
+        lambda: {instance: host.is_on(node) for instance, node in nodes.items()},
+        lambda instance, command: host.enter(nodes[instance], command),
+    )
     return DomainDispatcherApplication(create_backend_app)
 
 
@@ -223,6 +233,10 @@ def _set_up(endpoint: str, instances: dict[str, str], subnets: int) -> dict[str,
     iam.create_user(UserName="lab-operator")
     policy = names.AWS_POLICY.read_text()
     iam.put_user_policy(UserName="lab-operator", PolicyName="preflight", PolicyDocument=policy)
+    # moto holds every request but S3's against the resource "*", so that ARNs would deny it.
+    statements = [{**one, "Resource": "*"} for one in json.loads(names.SSM_POLICY.read_text())["Statement"]]
+    commands = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName="lab-operator", PolicyName="preflight-ssm", PolicyDocument=commands)
     operator = iam.create_access_key(UserName="lab-operator")["AccessKey"]
 
     ec2.draw(session.client("ec2", endpoint_url=endpoint, config=config), instances, subnets)

@@ -52,6 +52,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 INVENTORY = CHECKOUT / "inventories" / "lab.yml"
 ES_ROLE = CHECKOUT / "docs" / "es-role.json"
 AWS_POLICY = CHECKOUT / "docs" / "aws-policy.json"
+SSM_POLICY = CHECKOUT / "docs" / "aws-ssm-policy.json"
 
 WHOLE_NETWORK = "198.18.0.0/15"
 """The range set aside for benchmarking networks (RFC 2544): nobody's real address."""

@@ -8,7 +8,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from . import names
+from . import ec2, names
 from .host import File
 from .names import Node
 
@@ -62,11 +62,15 @@ def write_inventory(nodes: Sequence[Node], *, elasticsearch: bool) -> None:
         "ansible_user": names.SSH_USER,
         "ansible_become": True,
         "preflight_ssh_config": str(names.SSH_CONFIG),
+        # For --hosts=ssm://es-1, with AWS_CONFIG_FILE naming the lab's own.
+        "ansible_aws_ssm_region": names.REGION,
+        "ansible_aws_ssm_profile": ec2.PROFILE,
     }
     if elasticsearch:
         variables["preflight_es_user"] = names.PREFLIGHT_USER
         variables["preflight_es_password_file"] = str(names.PREFLIGHT_PASSWORD)
-    group = {"hosts": {node.name: {"ansible_host": node.address} for node in nodes}, "vars": variables}
+    hosts = {n.name: {"ansible_host": n.address, "ansible_aws_ssm_instance_id": n.instance_id} for n in nodes}
+    group = {"hosts": hosts, "vars": variables}
     names.INVENTORY.parent.mkdir(exist_ok=True)
     names.INVENTORY.write_text(
         "# Written by `python -m lab up`, removed by `python -m lab down`.\n"

@@ -49,7 +49,7 @@ _OPTIONS = (
 _STRICT = ("StrictHostKeyChecking=yes",)
 _INSECURE = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "GlobalKnownHostsFile=/dev/null")
 
-_KEPT = re.compile(r"(debug1: )?channel[ _]|exec request failed|debug1: channel_connect_stdio_fwd")
+_KEPT = re.compile(r"(debug1: )?channel \d+: |exec request failed on channel \d+|debug1: channel_connect_stdio_fwd: ")
 """Of what a logged-in master says: with -v it repeats every command, which may hold anything."""
 
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import queue
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, TypeVar
-
-import msgspec
 
 from . import Completed, Stream
 from .errors import (
@@ -28,6 +25,7 @@ from .errors import (
     HostUnreachable,
     SessionRefused,
 )
+from .ssm_phases import Phases, Result, again, each
 
 DOCUMENT = "AWS-RunShellScript"
 AT_ONCE = 50
@@ -36,18 +34,11 @@ AT_ONCE = 50
 OUTPUT = 24_000
 """Characters of standard output that AWS keeps of one command on one instance (GetCommandInvocation)."""
 
-PARAMETERS = 64_000
-"""Characters of one command's script, beyond which its instances are split. AWS's own limit is not documented for this
-request; a document itself may have 64 kB."""
-
 DELIVERY = 15.0
 """Seconds beside a command's own: until an instance has it, and until AWS has heard of its end."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
-QUIET = 0.5
-"""Seconds in which nobody joined a phase, after which those that did not are no longer waited for."""
 
-POLLERS = 10
 POLICY = "docs/aws-ssm-policy.json is the policy that is enough"
 AGENT = (
     "see that its SSM agent runs (systemctl status amazon-ssm-agent), that its instance profile allows what "
@@ -63,16 +54,6 @@ LATER = frozenset({"InvocationDoesNotExist", "ThrottlingException", "Throttling"
 """Answers to a question about a command that say nothing yet: the first is normal right after sending."""
 
 T = TypeVar("T")
-Result = Completed | ConnectionFailed
-Render = Callable[[dict[str, list[Any]]], str]
-"""The script for instance -> the parts that were handed in for it."""
-
-
-class Part(msgspec.Struct, frozen=True):
-    """What came of one part of a phase. place: its index among its instance's parts"""
-
-    done: Completed
-    place: int
 
 
 class SsmConnection:
@@ -91,7 +72,7 @@ class SsmConnection:
             raise SessionRefused("a command over ssm:// has no standard input")
         done = self.fleet.send(command, [self.instance], deadline)[self.instance]
         if isinstance(done, ConnectionFailed):
-            raise _again(done)
+            raise again(done)
         if len(done.stdout.decode()) >= OUTPUT:
             raise ConnectionLost(
                 f"the command's output was cut off: over ssm:// AWS keeps its first {OUTPUT} characters",
@@ -113,7 +94,7 @@ class Fleet:
     """The instances of one region and profile. Safe to use from several threads.
 
     region, profile: None for what AWS's own configuration says; timeout: seconds for a connection to AWS
-    calls: requests made, by their name
+    calls: requests made, by their name; phases: where several instances are asked by one command
     """
 
     def __init__(self, region: str | None, profile: str | None, timeout: float) -> None:
@@ -123,9 +104,8 @@ class Fleet:
         self._made: Any = None
         self._expected: dict[str, None] = {}
         self._pings: dict[str, str | ConnectionFailed | None] = {}
-        self._members: set[object] = set()
-        self._phases: dict[object, _Phase] = {}
-        self._gathering = threading.Condition()
+        self._counting = threading.Lock()
+        self.phases = Phases(self.send)
 
     # -- who is there ------------------------------------------------------------------------------------------------
 
@@ -133,14 +113,7 @@ class Fleet:
         """That the run is about it: looked up with the others, and waited for where nodes are asked together."""
         with self._lock:
             self._expected.setdefault(instance)
-        with self._gathering:
-            self._members.add(member)
-
-    def leave(self, member: object) -> None:
-        """It is not waited for any longer."""
-        with self._gathering:
-            self._members.discard(member)
-            self._gathering.notify_all()
+        self.phases.expect(member)
 
     def connect(self, instance: str) -> SsmConnection:
         """The connection to an instance whose agent is online. Raises HostUnreachable, or what AWS refused."""
@@ -155,7 +128,7 @@ class Fleet:
                     self._pings |= dict.fromkeys(unknown, failure)
         status = self._pings[instance]
         if isinstance(status, ConnectionFailed):
-            raise _again(status)
+            raise again(status)
         if status is None:
             raise HostUnreachable(
                 f"AWS Systems Manager knows no managed node {instance} in {self._client.meta.region_name}", AGENT
@@ -190,7 +163,7 @@ class Fleet:
     def send(self, script: str, instances: Collection[str], seconds: float) -> dict[str, Result]:
         """Run a script on every instance, to its end; what became of it on each. seconds: that it may take there."""
         results: dict[str, Result] = {}
-        _each(
+        each(
             _chunks(list(instances), AT_ONCE),
             lambda chunk: results.update(self._of_chunk(script, chunk, seconds)),
         )
@@ -229,7 +202,7 @@ class Fleet:
         while pending and time.monotonic() < until:
             time.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)
-            _each(pending, look)
+            each(pending, look)
             pending = [one for one in pending if one not in results]
         for one in pending:
             results[one] = CommandTimeout(
@@ -255,47 +228,6 @@ class Fleet:
         stdout, stderr = (text.encode() for text in outputs)
         return Completed(int(told["ResponseCode"]), stdout, stderr)
 
-    # -- phases ------------------------------------------------------------------------------------------------------
-
-    def together(self, key: object, member: object, instance: str, part: Any, render: Render, seconds: float) -> Part:
-        """Hand in a part of what is sent to all members of a phase in one command, and wait for its end.
-
-        key: parts of equal keys go together; the first one's render is used
-        It is sent once every expected member has come, or nobody came for a moment. Raises ConnectionFailed.
-        """
-        with self._gathering:
-            phase = self._phases.get(key)
-            if phase is None:
-                phase = self._phases[key] = _Phase(render)
-                threading.Thread(target=self._gather, args=(key, phase), name="ssm phase", daemon=True).start()
-            mine = phase.add(member, instance, part, seconds)
-            self._gathering.notify_all()
-        return mine()
-
-    def _gather(self, key: object, phase: _Phase) -> None:
-        with self._gathering:
-            while not self._members <= phase.members:
-                come = len(phase.members)
-                if not self._gathering.wait_for(
-                    lambda come=come: len(phase.members) != come or self._members <= phase.members,  # type: ignore[misc]
-                    QUIET,
-                ):
-                    break
-            del self._phases[key]
-        try:
-            self._send_parts(phase, list(phase.parts))
-        except Exception as error:  # whoever waits must hear of it, whatever it was
-            fault = ConnectionFailed(f"our own bug in a command over ssm://: {type(error).__name__}")
-            phase.end(dict.fromkeys(phase.parts, fault))
-
-    def _send_parts(self, phase: _Phase, instances: list[str]) -> None:
-        script = phase.render({one: phase.parts[one] for one in instances})
-        if len(script) > PARAMETERS and len(instances) > 1:
-            half = len(instances) // 2
-            _each([instances[:half], instances[half:]], lambda some: self._send_parts(phase, some))
-            return
-        phase.end(self.send(script, instances, phase.seconds))
-
     # -- AWS ---------------------------------------------------------------------------------------------------------
 
     @property
@@ -310,7 +242,7 @@ class Fleet:
                 connect_timeout=self._timeout,
                 read_timeout=max(self._timeout, 10.0),
                 retries={"mode": "adaptive", "max_attempts": 10},
-                max_pool_connections=2 * POLLERS,
+                max_pool_connections=20,
             )
             try:
                 session = boto3.Session(profile_name=self._profile, region_name=self._region)
@@ -329,7 +261,7 @@ class Fleet:
 
         client = self._client
         name = client.meta.method_to_api_mapping[operation]
-        with self._gathering:
+        with self._counting:
             self.calls[name] += 1
         try:
             answer: dict[str, Any] = getattr(client, operation)(**arguments)
@@ -371,73 +303,6 @@ class _Refused(Exception):
         self.code, self.failure = code, failure
 
 
-class _Phase:
-    """Parts of one command, gathered from several threads; all but `end` and waiting under the fleet's condition."""
-
-    def __init__(self, render: Render) -> None:
-        self.render, self.seconds = render, 0.0
-        self.members: set[object] = set()
-        self.parts: dict[str, list[Any]] = {}
-        self._waiting: dict[str, list[queue.SimpleQueue[Result]]] = {}
-
-    def add(self, member: object, instance: str, part: Any, seconds: float) -> Callable[[], Part]:
-        """What waits for the part's end."""
-        self.members.add(member)
-        self.seconds = max(self.seconds, seconds)
-        parts = self.parts.setdefault(instance, [])
-        place = len(parts)
-        parts.append(part)
-        mine: queue.SimpleQueue[Result] = queue.SimpleQueue()
-        self._waiting.setdefault(instance, []).append(mine)
-
-        def wait() -> Part:
-            result = mine.get()
-            if isinstance(result, ConnectionFailed):
-                raise _again(result)
-            return Part(result, place)
-
-        return wait
-
-    def end(self, results: dict[str, Result]) -> None:
-        for instance, result in results.items():
-            for mine in self._waiting[instance]:
-                mine.put(result)
-
-
-def _again(failure: ConnectionFailed) -> ConnectionFailed:
-    """The same for one more thread to raise, with a traceback of its own."""
-    return type(failure)(str(failure), failure.remedy)
-
-
 def _chunks(items: Sequence[T], size: int) -> list[list[T]]:
     rest = iter(items)
     return [*iter(lambda: list(itertools.islice(rest, size)), [])]
-
-
-def _each(items: Iterable[T], work: Callable[[T], None]) -> None:
-    """work(item) for all, some at once. The threads are daemons: one that hangs keeps no interrupted run alive."""
-    todo: queue.SimpleQueue[T] = queue.SimpleQueue()
-    count = 0
-    for count, item in enumerate(items, 1):  # noqa: B007
-        todo.put(item)
-    failures: list[BaseException] = []
-
-    def worker() -> None:
-        try:
-            while True:
-                work(todo.get_nowait())
-        except queue.Empty:
-            pass
-        except BaseException as error:
-            failures.append(error)
-
-    if count <= 1:
-        worker()
-    else:
-        threads = [threading.Thread(target=worker, daemon=True) for _ in range(min(count, POLLERS))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    if failures:
-        raise failures[0]

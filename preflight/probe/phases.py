@@ -40,7 +40,7 @@ class PhasedSession:
     confidential = False
 
     def __init__(self, connection: SsmConnection, *, sudo_user: str | None = None, es_port: int | None = None) -> None:
-        self._fleet, self._instance = connection.fleet, connection.instance
+        self._phases, self._instance = connection.fleet.phases, connection.instance
         self._sudo_user, self._es_port = sudo_user, es_port
         self._offset: float | None = None
 
@@ -59,7 +59,7 @@ class PhasedSession:
         try:
             return self._answers(questions, deadline)
         except (ConnectionFailed, ProbeFailed) as error:
-            self._fleet.leave(self._member)
+            self._phases.leave(self._member)
             return [error for _ in questions]
 
     def _answers(self, questions: list[dict[str, Any]], deadline: float) -> list[dict[str, Any] | Exception]:
@@ -87,7 +87,7 @@ class PhasedSession:
 
     def close(self) -> None:
         """The others need not wait for this node any longer. Never raises."""
-        self._fleet.leave(self._member)
+        self._phases.leave(self._member)
 
     @property
     def _member(self) -> object:
@@ -100,7 +100,7 @@ class PhasedSession:
             request = {"nodes": parts, "lifetime": min(LIFETIME, int(deadline) + 30), "name": name, "piece": PIECE}
             return script(json.dumps(request).encode("ascii"), self._sudo_user)
 
-        part = self._fleet.together(("ask", self._sudo_user), self._member, self._instance, asked, render, deadline)
+        part = self._phases.together(("ask", self._sudo_user), self._member, self._instance, asked, render, deadline)
         first = _FIRST_LINE.search(part.done.stdout)
         if first is None:
             raise self._not_started(part.done)
@@ -123,7 +123,7 @@ class PhasedSession:
         line = shlex.join(
             [*(["sudo", "-n", "-u", self._sudo_user, "--"] if self._sudo_user else []), "sh", "-c", fetch]
         )
-        part = self._fleet.together(
+        part = self._phases.together(
             ("more", path, offset), self._member, self._instance, None, lambda _: line, deadline
         )
         text = part.done.stdout.strip()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import subprocess
 import sys
 import threading
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import pytest
 import testinfra
 import testinfra.backend
 from testinfra.host import Host
 
+from preflight import survey
 from preflight.connection import errors
 from preflight.connection.connections import Connections
 from preflight.connection.ssm import OUTPUT, Fleet
@@ -22,6 +26,7 @@ from preflight.connection.testinfra_backend import install
 from preflight.inventory import Node
 from preflight.probe import phases
 from preflight.probe.session import ProbeFailed
+from preflight.questions import Settings
 
 REGION = "eu-west-1"
 CHECKOUT = Path(__file__).parents[2]
@@ -231,6 +236,37 @@ def test_a_node_that_fails_is_not_waited_for_again(managed):
     with pytest.raises(ProbeFailed):
         broken.ask({"ask": "clock"}, 20)
     assert "clock" in whole.ask({"ask": "clock"}, 20)
+
+
+# -- a survey ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_surveys_commands_hold_no_secret(managed, tmp_path):
+    """Not the run's key, no password, no login, whatever the run was given: AWS keeps commands."""
+    (tmp_path / "password").write_text("canary-PASSWORD")
+    connections = Connections(connect_timeout=5.0, insecure_host_keys=False)
+    settings = Settings(
+        connections=connections,
+        command_timeout=30.0,
+        keystore_password_file=tmp_path / "password",
+        environ={"ES_PREFLIGHT_USER": "canary-USER", "ES_PREFLIGHT_PASSWORD_FILE": str(tmp_path / "password")},
+    )
+    node = Node(name="es-1", host=managed.set(0x5EC2E7), carrier="ssm", region=REGION)
+    lines = []
+    survey.run([node], settings, {"system", "keystore", "cluster", "dials", "paths"}, lines.append)
+    commands = boto3.client("ssm", region_name=REGION).list_commands(InstanceId=node.host)["Commands"]
+    said = [told for command in commands for told in everything_in(command["Parameters"]["commands"][0])]
+    assert len(said) == 2 * len(commands) >= 2
+    for secret in ("canary", settings.fingerprints.text):
+        assert not [told for told in said if secret in told]
+    assert any(line.startswith("AWS Systems Manager: 1 DescribeInstanceInformation") for line in lines)
+
+
+def everything_in(script):
+    """The script, and what it brings along packed."""
+    *_, packed, end, _ = script.split("\n")
+    assert end == "es-preflight"
+    return script, zlib.decompress(base64.b64decode(packed)).decode()
 
 
 # -- a user's own tests ------------------------------------------------------------------------------------------------
