@@ -274,9 +274,7 @@ class _Gathering:
         from .inventory import ec2
 
         filters = [
-            (name.removeprefix("tag:"), values)
-            for name, values in ec2.read(word, None).filters
-            if name.startswith("tag:")
+            (name.removeprefix("tag:"), values) for name, values in ec2.read(word).filters if name.startswith("tag:")
         ]
         # What is asked for twice has no one set of values.
         once = len({name for name, _ in filters}) == len(filters)
