@@ -5,6 +5,7 @@ moto draws ids by lot; the nodes' metadata services know theirs beforehand, so a
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,12 @@ ACL = "es-nodes-strict"
 PORTS = ((names.HTTP_PORT, names.HTTP_PORT), (names.TRANSPORT_PORT, names.TRANSPORT_PORT))
 PROFILE = "lab"
 """The operator's profile in the lab's AWS configuration file: --aws-profile=lab."""
+
+
+SPARE = "es-spare"
+SPARE_ID = "i-0e5ffffffffffffff"
+SPARE_ADDRESS = "198.18.0.99"
+"""An instance like the nodes' that AWS knows, that has no host behind it and not the cluster's tag."""
 
 
 def tags(name: str) -> list[dict[str, str]]:
@@ -60,19 +67,29 @@ def draw(ec2: Any, instances: Mapping[str, str], count: int) -> None:
         ],
     )
     nodes = {node.name: node for node in names.nodes(names.MOST_NODES, count)}
-    for name, identity in instances.items():
+    placed = [(name, identity, nodes[name].subnet, nodes[name].address) for name, identity in instances.items()]
+    for name, identity, subnet, address in (*placed, (SPARE, SPARE_ID, first, SPARE_ADDRESS)):
         with _next_instance(identity):
             ec2.run_instances(
                 ImageId="ami-0123456789abcdef0",
                 MinCount=1,
                 MaxCount=1,
-                SubnetId=subnets[nodes[name].subnet],
-                PrivateIpAddress=nodes[name].address,
+                SubnetId=subnets[subnet],
+                PrivateIpAddress=address,
                 SecurityGroupIds=[group],
                 IamInstanceProfile={"Name": names.ROLE},
                 MetadataOptions={"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 1},
-                TagSpecifications=[{"ResourceType": "instance", "Tags": tags(name)}],
+                TagSpecifications=[
+                    {"ResourceType": "instance", "Tags": tags(name) if name != SPARE else tags(name)[:1]}
+                ],
             )
+
+
+def tag_spare(*, tagged: bool) -> None:
+    """Whether the instance that is no member carries the cluster's tag."""
+    ec2 = _administrator()
+    cluster = [tag for tag in tags(SPARE) if tag["Key"] == "Cluster"]
+    (ec2.create_tags if tagged else ec2.delete_tags)(Resources=[SPARE_ID], Tags=cluster)
 
 
 def write_profile(file: Path, key: Mapping[str, str], endpoint: str) -> None:
@@ -203,9 +220,11 @@ def _next_instance(identity: str) -> Iterator[None]:
     from moto.ec2.models import instances
 
     models: Any = instances
-    drawn = models.random_instance_id
+    drawn, now = models.random_instance_id, models.utcnow
     models.random_instance_id = lambda: identity
+    # A cluster's instances have been running for a while: one just started would still be on its way into it.
+    models.utcnow = lambda: now() - datetime.timedelta(days=1)
     try:
         yield
     finally:
-        models.random_instance_id = drawn
+        models.random_instance_id, models.utcnow = drawn, now

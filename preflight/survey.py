@@ -20,6 +20,7 @@ import msgspec
 from . import __version__, targets, verifying
 from .addresses import host_of
 from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, authority
+from .connection.connections import LOGINS_AT_ONCE
 from .connection.ssm import DELIVERY
 from .evidence import Evidence
 from .facts import FORMAT, Aws, BucketPath, Cluster, Imds, Options, Survey, Unknown, View
@@ -88,14 +89,16 @@ class _Gathering:
         self.limit = 2 * max(patience, default=0) + settings.command_timeout
         if any(node.carrier == "ssm" for node in nodes):
             self.limit += DELIVERY
+        # Who waits for others' logins, none of which need come about, has his own time still before him.
+        self.first_limit = self.limit + max(patience, default=0) * ((len(nodes) - 1) // LOGINS_AT_ONCE)
         settings.connections.expect(nodes)
         self.patience = verifying.Patience(each=settings.verify_timeout, budget=settings.verify_budget)
 
     def run(self) -> list[Cluster]:
         if self.wanted.cluster:
             threading.Thread(target=_get_ready, daemon=True).start()
-        for asked in self._at_once({asked: self._first for asked in self.asked}, self.limit):  # noqa: C420
-            asked.give_up(None if self.cancelled.is_set() else self.limit)
+        for asked in self._at_once({asked: self._first for asked in self.asked}, self.first_limit):  # noqa: C420
+            asked.give_up(None if self.cancelled.is_set() else self.first_limit)
         clusters: list[Cluster] = []
         if self.wanted.cluster:
             pending = self._at_once({"clusters": lambda _: self._clusters(clusters)}, self.limit)
@@ -271,9 +274,7 @@ class _Gathering:
         from .inventory import ec2
 
         filters = [
-            (name.removeprefix("tag:"), values)
-            for name, values in ec2.read(word, None).filters
-            if name.startswith("tag:")
+            (name.removeprefix("tag:"), values) for name, values in ec2.read(word).filters if name.startswith("tag:")
         ]
         # What is asked for twice has no one set of values.
         once = len({name for name, _ in filters}) == len(filters)

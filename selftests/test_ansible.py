@@ -132,6 +132,13 @@ def test_the_inventory_may_stand_in_the_word_and_so_may_sudo(ini):
 
 
 @needs_ansible
+def test_the_carrier_is_the_runs_own(ini):
+    """ansible:// says where a host is written, not how it is reached."""
+    nodes = expand("ansible://logs", ini, Defaults(carrier="ssh"), by_ansible=True)
+    assert {node.carrier for node in nodes} == {"ssh"}
+
+
+@needs_ansible
 def test_the_inventory_may_be_ansibles_own(ini, monkeypatch):
     monkeypatch.chdir(ini.parent)
     (ini.parent / "ansible.cfg").write_text(f"[defaults]\ninventory = {ini}\n")
@@ -243,6 +250,8 @@ def test_usage_errors_of_the_program(ini, tmp_path):
 
     none = run(f"--ansible-inventory={ini}", "--hosts=ansible://metrics")
     assert none.returncode == 4 and "matches no host" in none.stderr, none.stdout + none.stderr
+    as_ansible = run("--connection=ansible", f"--ansible-inventory={ini}", "--hosts=metrics")
+    assert as_ansible.returncode == 4 and "neither a host nor a group" in as_ansible.stderr
     ini.write_text("[logs\n")
     broken = run(f"--ansible-inventory={ini}", "--hosts=logs")
     assert broken.returncode == 4 and "ansible-inventory says:" in broken.stderr

@@ -149,7 +149,7 @@ def _host_key(
 ) -> ConnectionFailed | None:
     if not _found(r"Host key verification failed", said):
         return None
-    key = _found(r"^debug1: Server host key: (\S+ \S+)", lines)
+    key = _found(r"^debug1: Server host (?:key|certificate): (\S+ [^ ,]+)", lines)
     offered = key[1] if key else "a key it did not name"
     name = host.hostname if host.port == 22 else f"[{host.hostname}]:{host.port}"
     if match := _found(r"The \S+ host key for (\S+) is marked as revoked", said):

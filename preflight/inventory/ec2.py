@@ -75,8 +75,8 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     spec: str
 
 
-def read(word: str, profile: str | None) -> Query:
-    """What an ec2:// word asks for. profile: for what names none itself. Raises InventoryError; asks nobody."""
+def read(word: str, profile: str | None = None, via: str = "paramiko") -> Query:
+    """What an ec2:// word asks for. profile, via: for what names none itself. Raises InventoryError; asks nobody."""
     place, _, query = word.removeprefix("ec2://").partition("?")
     place = place.removesuffix("/")
     if place and not REGION.fullmatch(place):
@@ -110,7 +110,7 @@ def read(word: str, profile: str | None) -> Query:
         word=word,
         region=place or None,
         filters=tuple(filters),
-        via=own.get("via", "paramiko"),
+        via=own.get("via", via),
         address=cast(Address, own.get("address", "private")),
         user=own.get("user"),
         profile=own.get("profile", profile),

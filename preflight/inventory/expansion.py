@@ -156,7 +156,7 @@ def _of_ansible(word: str, inventory: Path | None, sources: Sources, defaults: D
     if not found:
         raise InventoryError(f"{word} matches no host: {pattern} is {_nearly(pattern, known)}")
     for name in found:
-        yield node_of(name, msgspec.structs.replace(given, host=name), known.hosts[name], defaults)
+        yield node_of(name, msgspec.structs.replace(given, host=name, carrier=None), known.hosts[name], defaults)
 
 
 def _place(path: str) -> Path:
@@ -169,7 +169,7 @@ def _place(path: str) -> Path:
 def _of_ec2(word: str, defaults: Defaults) -> Iterator[Node]:
     from . import ec2  # boto3 takes as long to import as everything else together
 
-    for match in ec2.matching(ec2.read(word, defaults.aws_profile)):
+    for match in ec2.matching(ec2.read(word, defaults.aws_profile, defaults.carrier)):
         node = node_of(match.name, parse(match.spec), {}, defaults)
         yield msgspec.structs.replace(node, instance=match.instance, found_by=word)
 

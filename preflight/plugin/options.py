@@ -202,10 +202,12 @@ def only_looks(config: pytest.Config) -> bool:
 
 def _refuse_unsupported(config: pytest.Config) -> None:
     option = config.option
-    if option.connection not in (None, "paramiko", "ssh"):
+    # --connection=ansible says that names in --hosts are the inventory's, which they are here anyway.
+    by_ansible = option.connection == "ansible" and option.ansible_inventory
+    if option.connection not in (None, "paramiko", "ssh") and not by_ansible:
         raise pytest.UsageError(
             f"--connection={option.connection} is not supported: nodes are asked over SSH, by paramiko or, with "
-            "--connection=ssh, by this machine's OpenSSH"
+            "--connection=ssh, by this machine's OpenSSH; hosts of an inventory are named by --ansible-inventory=FILE"
         )
     for given, name, instead in (
         (option.force_ansible, "--force-ansible", "nodes are asked over SSH; leave the option out"),

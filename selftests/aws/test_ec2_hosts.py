@@ -158,6 +158,19 @@ def test_an_instance_is_reached_through_systems_manager(tagged, monkeypatch, tmp
     assert (node.host, node.region, node.profile, node.sudo) == (tagged.instances["es-1"], REGION, profile, sudo)
 
 
+@pytest.mark.parametrize(
+    ("more", "carrier", "used"),
+    [
+        ("", "paramiko", "paramiko"),
+        ("", "ssh", "ssh"),
+        ("&via=ssh", "paramiko", "ssh"),
+        ("&via=paramiko", "ssh", "paramiko"),
+    ],
+)
+def test_an_instance_is_reached_as_the_word_says_else_as_the_run_does(tagged, more, carrier, used):
+    assert {node.carrier for node in nodes(f"{LOGS}{more}", carrier=carrier)} == {used}
+
+
 def test_an_instance_can_be_named_to_an_ssh_config_by_its_id(tagged, tmp_path):
     config = tmp_path / "config"
     config.write_text("")
