@@ -1,4 +1,5 @@
-"""Nodes in three subnets with a router between them: a healthy cluster is green, and what a subnet lacks is told of it.
+"""Networks of other shapes, first of all three subnets with a router between them: healthy ones are green, and what a
+subnet lacks is told of it.
 
 A lab of its own: one that is up is taken down for it, and one like it is brought up again.
 """
@@ -10,7 +11,7 @@ import pytest
 from judged import checks
 from suite_run import Ran, run_lab
 
-from lab import ec2, faults, matrix, names, state
+from lab import ec2, elasticsearch, faults, host, matrix, names, network, state
 
 pytestmark = [
     pytest.mark.lab,
@@ -33,8 +34,8 @@ def apart(request):
     yield state.require()
     run_lab("down")
     if before is not None:
-        elasticsearch = ["--without-elasticsearch"] if before.version is None else ["--es-version", before.version]
-        run_lab("up", "--nodes", str(before.count), "--subnets", str(before.subnets), *elasticsearch)
+        version = ["--without-elasticsearch"] if before.version is None else ["--es-version", before.version]
+        run_lab("up", "--nodes", str(before.count), "--subnets", str(before.subnets), *version)
 
 
 @pytest.fixture
@@ -62,6 +63,105 @@ def test_three_subnets_with_a_router_between_them_are_green(apart, asked):
     assert len({i.interfaces[0].subnet for i in ran.survey.aws.instances}) == 3
     peers = [path for node in ran.survey.nodes for path in node.paths if path.purpose.startswith("peer:")]
     assert {(path.kind, path.gateway) for path in peers} == {("gateway", node.subnet.gateway) for node in apart.nodes}
+
+
+def assert_nothing_red(ran):
+    assert {o.outcome for o in ran.outcomes} <= {"pass", "not applicable"}, ran.text
+    assert (ran.status, ran.diagnosis.causes) == (0, ()), ran.text
+
+
+def ip(node, *commands, check=True):
+    for command in commands:
+        network.in_node(node, *command.split(), check=check)
+
+
+def test_what_only_one_host_has_in_its_tables_is_no_difference(apart, tmp_path):
+    """A container engine's bridge and a per-interface table with its rule; a lease's metric and source; an expiry."""
+    one, two, three = apart.nodes
+    gateway = three.subnet.gateway
+    lease = "-6 route add fd00:7::/64 dev eth0 proto ra expires 900"
+    ip(one, "-6 address add fd00:7::1/64 dev eth0 noprefixroute", lease)
+    ip(
+        two,
+        "link add docker0 type bridge",
+        "address add 172.17.0.1/16 dev docker0",
+        "link set docker0 up",
+        f"route add {two.subnet.cidr} dev eth0 table 10001",
+        f"route add default via {two.subnet.gateway} dev eth0 table 10001",
+        f"rule add from {two.address} lookup 10001 priority 10001",
+    )
+    ip(three, f"route replace default via {gateway} dev eth0 proto dhcp src {three.address} metric 100")
+    ip(three, f"route delete default via {gateway} metric 0")
+    try:
+        assert_nothing_red(Ran(tmp_path))
+    finally:
+        ip(one, "-6 route delete fd00:7::/64 dev eth0", "-6 address delete fd00:7::1/64 dev eth0", check=False)
+        ip(two, "rule delete priority 10001", "route flush table 10001", "link delete docker0", check=False)
+        ip(three, f"route add default via {gateway} dev eth0", f"route delete default via {gateway} metric 100")
+
+
+YML = "/etc/elasticsearch/elasticsearch.yml"
+
+
+@pytest.fixture
+def settings(apart):
+    """Add lines to the elasticsearch.yml of some nodes and restart these; as before afterwards."""
+    given = {node: host.execute(node, ["cat", YML]) for node in apart.nodes}
+    changed = {}
+
+    def write(texts):
+        def restart(node):
+            host.execute(node, ["sh", "-c", f"cat >{YML}"], stdin=texts[node])
+            elasticsearch.systemctl(node, "restart")
+
+        elasticsearch.everywhere(list(texts), restart)
+        elasticsearch.wait_for_members(apart.nodes)
+
+    def add(lines):
+        changed.update((node, given[node]) for node in lines)
+        write({node: given[node] + "".join(f"{line}\n" for line in more) for node, more in lines.items()})
+
+    yield add
+    write(changed)
+    elasticsearch.wait_for_repository(apart.nodes)
+
+
+@pytest.fixture
+def second_interface(apart):
+    """es-2 has one more in its subnet, with a table for what leaves from its address, as EC2's hosts have it."""
+    node = apart.nodes[1]
+    ip(
+        node,
+        "link add eth1 link eth0 type macvlan mode bridge",
+        f"address add {node.second_address}/{names.PREFIX} dev eth1",
+        "link set eth1 up",
+        f"route add {node.subnet.cidr} dev eth1 table 10002",
+        f"route add default via {node.subnet.gateway} dev eth1 table 10002",
+        f"rule add from {node.second_address} lookup 10002 priority 10002",
+    )
+    yield node
+    ip(node, "rule delete priority 10002", "route flush table 10002", "link delete eth1", check=False)
+
+
+def test_a_second_interface_that_elasticsearch_publishes_and_nobody_logs_in_at(second_interface, settings, tmp_path):
+    """What answers its peers from there is asked of the kernel too."""
+    node, second = second_interface, second_interface.second_address
+    settings({node: [f"network.bind_host: [{node.address}, {second}]", f"network.publish_host: {second}"]})
+    ran = Ran(tmp_path)
+    assert_nothing_red(ran)
+    assert f"{second}:9300" in [member.transport for member in ran.survey.clusters[0].members]
+    paths = ran.survey.node(node.name).paths
+    assert {path.source for path in paths if path.purpose.startswith("peer:")} == {node.address, second}
+
+
+def test_through_a_bastion(apart, tmp_path):
+    """es-1 lets through to es-3; what the controller's own route to it would be does not matter."""
+    jump = apart.nodes[0]
+    config = tmp_path / "ssh_config"
+    config.write_text(f"Host es-3 {apart.nodes[2].address}\n    ProxyJump {jump.name}\n{names.SSH_CONFIG.read_text()}")
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(names.INVENTORY.read_text().replace(str(names.SSH_CONFIG), str(config)))
+    assert_nothing_red(Ran(tmp_path / "reports", f"--inventory={inventory}"))
 
 
 @pytest.fixture(scope="module")
