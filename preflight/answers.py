@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from .facts import Member, Repository, S3Client, VerifyFailure
+from .facts import LoadedCertificate, Member, Repository, S3Client, VerifyFailure
 
 
 def members(info: dict[str, Any]) -> tuple[Member, ...]:
@@ -46,6 +47,22 @@ def _jvm(jvm: dict[str, Any]) -> str | None:
 def _plugins(plugins: list[dict[str, Any]]) -> tuple[str, ...]:
     named = (f"{plugin.get('name', '')} {plugin.get('version', '')}".strip() for plugin in plugins)
     return tuple(sorted(name for name in named if "repository-" in name))
+
+
+def loaded_certificates(body: object) -> tuple[LoadedCertificate, ...]:
+    """Certificates with a key from a GET _ssl/certificates body; those of authorities are not the node's to show."""
+    found = []
+    for entry in body if isinstance(body, list) else ():
+        if entry.get("has_private_key"):
+            expiry = datetime.datetime.fromisoformat(str(entry["expiry"]).replace("Z", "+00:00"))
+            found.append(
+                LoadedCertificate(
+                    path=str(entry.get("path", "")),
+                    subject=str(entry.get("subject_dn", "")),
+                    not_after=expiry.timestamp(),
+                )
+            )
+    return tuple(found)
 
 
 def _http_tls(settings: dict[str, Any]) -> bool:

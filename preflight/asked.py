@@ -27,6 +27,7 @@ from .facts import (
     Config,
     Dial,
     Identity,
+    LoadedCertificate,
     Login,
     NodeFacts,
     Process,
@@ -77,6 +78,7 @@ class Asked:
         self.buckets: tuple[BucketPath, ...] | Unknown = NOT_WANTED
         self.identity: Identity | Unknown | None = None
         self.certificates: tuple[Certificate, ...] | Unknown = NOT_WANTED
+        self.loaded_certificates: tuple[LoadedCertificate, ...] | None = None
         self._authorities: dict[str, str | None] = {}
 
     @property
@@ -123,6 +125,7 @@ class Asked:
             buckets=self.buckets,
             identity=self.identity,
             certificates=self.certificates,
+            loaded_certificates=self.loaded_certificates,
             static_key_clients=self.node.static_key_clients,
             **self.sections,
         )
@@ -249,6 +252,8 @@ class Asked:
         if self.wanted.cluster and self.settings.es_url is None:
             self.write(view=PENDING)
             self.write(view=self._own_view())
+            if self.wanted.dials and self.api is not None:
+                self.write(loaded_certificates=self.api.loaded_certificates())
 
     def credentials(self) -> Credentials | Unknown:
         """The login for its Elasticsearch; Unknown says which variable or file to change."""

@@ -35,6 +35,7 @@ from .facts import (
     Cluster,
     IlmPolicy,
     Indicator,
+    LoadedCertificate,
     MountedIndex,
     NewestSnapshot,
     Repository,
@@ -241,6 +242,13 @@ class Api:
             repositories=found,
             verifications=Unknown(reason="not asked for"),
         )
+
+    def loaded_certificates(self) -> tuple[LoadedCertificate, ...] | None:
+        """Those of the files that this node has loaded; None where it does not tell (no x-pack, not this login)."""
+        try:
+            return answers.loaded_certificates(self._client.ssl.certificates().body)
+        except (elasticsearch.ApiError, elasticsearch.UnsupportedProductError, TransportError, KeyError, ValueError):
+            return None
 
     def verify(self, repository: str, timeout: float) -> Verification | Unknown:
         """One `_verify`, the elected master read before and after. timeout: seconds for the call itself.

@@ -1,4 +1,4 @@
-"""TLS: the certificates of Elasticsearch's HTTP, read in a handshake as its clients read them."""
+"""TLS: the certificates of Elasticsearch, HTTP's read in a handshake as its clients read it."""
 
 from preflight import remedy
 from preflight.check import check
@@ -7,10 +7,10 @@ from preflight.rules import tls
 
 
 @check("TLS-1", severity="high", needs=("dials", "cluster", "process"))
-def test_http_certificate_is_valid(node, survey):
-    """The certificate of this node's HTTP is within its time.
+def test_certificates_are_valid(node, survey):
+    """The certificates that this node shows are within their time.
 
-    Elasticsearch itself says nothing: it goes on with an expired certificate, and every client that checks it is
-    refused from one minute to the next, on this node alone.
+    Elasticsearch says nothing and goes on with an expired certificate: HTTP's refuses every client that checks it
+    from one minute to the next, on this node alone, and transport's keeps the node out after its next restart.
     """
-    require(tls.valid(survey, node), fix=lambda: remedy.renew_certificate(node))
+    require(tls.valid(survey, node), fix=lambda: remedy.renew_certificate(survey, node))

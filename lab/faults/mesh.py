@@ -73,9 +73,22 @@ def _renew(lab: Lab, victim: Node) -> None:
     _show(victim, (names.CERTIFICATES / f"{victim.name}-http.crt").read_text())
 
 
+def _let_transport_expire(lab: Lab, victim: Node) -> None:
+    # Its connections stay: what Elasticsearch takes up is shown to new ones alone.
+    _write(victim, "transport", certificates.expired(f"{victim.name}-transport").read_text())
+
+
+def _renew_transport(lab: Lab, victim: Node) -> None:
+    _write(victim, "transport", (names.CERTIFICATES / f"{victim.name}-transport.crt").read_text())
+
+
+def _write(victim: Node, layer: str, pem: str) -> None:
+    host.execute(victim, ["sh", "-c", f"cat >{elasticsearch.CERTS}/{layer}.crt"], stdin=pem)
+
+
 def _show(victim: Node, pem: str) -> None:
     """Put another certificate for the same key in the place of HTTP's, and wait until Elasticsearch has taken it up."""
-    host.execute(victim, ["sh", "-c", f"cat >{elasticsearch.CERTS}/http.crt"], stdin=pem)
+    _write(victim, "http", pem)
     wanted = ssl.PEM_cert_to_DER_cert(pem)
     deadline = time.monotonic() + RELOAD_SECONDS
     while elasticsearch.is_running(victim) and _shown(victim) != wanted:
@@ -144,5 +157,11 @@ FAULTS: Mapping[str, Fault] = {
                 **{(check, "victim"): "could not check" for check in ("CLUSTER-1", "CLUSTER-3", "REPO-1", "SNAP-1")},
             },
         ),
+    ),
+    "transport-certificate-expired": Fault(
+        "the certificate of the node's transport has expired; its connections stay, and HTTP has its own",
+        _let_transport_expire,
+        _renew_transport,
+        Expected("certificate-expired", {("TLS-1", "victim"): "fail"}),
     ),
 }

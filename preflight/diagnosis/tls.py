@@ -16,10 +16,10 @@ def expired(scene: Scene, node: NodeFacts) -> Found | None:
         return None
     refused = isinstance(node.view, Unknown) and "expired" in node.view.reason
     return Found(
-        title="{nodes}: the certificate of Elasticsearch's HTTP has expired",
-        evidence=tuple(f"{node.name}: {c.subject} expired on {tls.written(c.not_after)}" for c in found)
+        title="{nodes}: a certificate of Elasticsearch has expired",
+        evidence=tuple(f"{node.name}: {line}" for line in found)
         + ((f"{node.name}: {node.view.reason}",) if refused and isinstance(node.view, Unknown) else ()),
         confidence="certain",
         explains=(("TLS-1", node.name), *(scene.unchecked(node.name) if refused else ())),
-        remedy=remedy.renew_certificate(node),
+        remedy=remedy.renew_certificate(scene.survey, node),
     )

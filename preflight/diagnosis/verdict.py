@@ -9,6 +9,7 @@ from ..facts import Survey, Unknown
 from ..judgement import Cause
 from ..outcomes import Verdict
 from ..rules import cluster, members
+from . import packets
 from .scene import Pair, Scene
 
 NAMED = 3
@@ -122,4 +123,4 @@ def notes(survey: Survey) -> tuple[str, ...]:
         found.append("--insecure-host-keys: no host key was verified; whoever answered may not be the node")
     if any(dial.assumed for node in survey.nodes if not isinstance(node.dials, Unknown) for dial in node.dials):
         found.append("no cluster could be asked for addresses: assumed where each node listens, else 9300 and 9200")
-    return tuple(found)
+    return (*found, *packets.notes(survey))

@@ -335,6 +335,18 @@ class Certificate(Fact, frozen=True, kw_only=True):
     trusted: bool | None = None
 
 
+class LoadedCertificate(Fact, frozen=True, kw_only=True):
+    """One certificate with its key that the node's Elasticsearch has from a file, for HTTP, transport or anything else.
+
+    path: as it is configured; subject: its name; not_after: seconds since the epoch
+    source: GET _ssl/certificates, on the node itself
+    """
+
+    path: str
+    subject: str
+    not_after: float
+
+
 class ChosenPath(Fact, frozen=True, kw_only=True):
     """The route the kernel chooses for one destination (`ip route get`).
 

@@ -19,6 +19,7 @@ from .node import (
     Imds,
     Install,
     Keystore,
+    LoadedCertificate,
     Login,
     Process,
     Routing,
@@ -41,6 +42,7 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     container: None where the process's environment names no endpoint for credentials
     identity: None where STS was not asked: no credentials of a role, or a repository that does not go to AWS
     certificates: of the members' HTTP, as they were shown to this node; of a large cluster those of its neighbours
+    loaded_certificates: those of its own files; None where its Elasticsearch did not tell
     static_key_clients: S3 clients that its inventory declares as meant to sign with static keys
     """
 
@@ -65,6 +67,7 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     identity: Identity | Unknown | None = None
     log: Log | Unknown = NOT_ASKED
     certificates: tuple[Certificate, ...] | Unknown = NOT_ASKED
+    loaded_certificates: tuple[LoadedCertificate, ...] | None = None
 
 
 class Options(Fact, frozen=True, kw_only=True):

@@ -113,6 +113,15 @@ def _judge(survey: Survey, node: NodeFacts, port: Port, targets: list[Member], b
             expected=f"{port} of every member opens from {node.name}",
             details=tuple(lines if not bad else lines[1:]),
         )
+    silent = [m for m in targets if m.id in dials and dials[m.id].tls == "timeout"]
+    if silent:
+        names = members.listed([members.title(survey, m.id) for m in silent])
+        return Finding(
+            observed=f"{node.name} opens {port} of {names} and gets no answer to a TLS handshake",
+            expected="a server's hello, which is longer than what opens a connection",
+            details=tuple(f"{m.http}: path MTU {dials[m.id].path_mtu or 'unknown'}" for m in silent),
+            warning=True,
+        )
     missing = [members.title(survey, m.id) for m in targets if m.id not in dials]
     if missing:
         raise CouldNotCheck(f"{port} of {members.listed(missing)} was not dialled from {node.name}")

@@ -6,18 +6,22 @@ import time
 from collections.abc import Iterable, Mapping
 
 from ..addresses import host_of, stays_home
-from ..facts import Certificate, CouldNotCheck, Dial, Member, NodeFacts, Survey, Unknown, known
+from ..facts import Certificate, CouldNotCheck, Dial, LoadedCertificate, Member, NodeFacts, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import members, ports
 
 DAY = 86_400.0
 
+_Shown = Mapping[str, tuple[tuple[NodeFacts, Certificate], ...]]
+"""Each certificate by its fingerprint, with everybody it was shown to."""
+
 
 def valid(survey: Survey, node: NodeFacts) -> Finding | None:
-    """None where every certificate that this node's HTTP was seen to show is valid for longer than the run's limit.
+    """None where every certificate that this node shows is valid for longer than the run's limit.
 
-    A member that was not given has nobody else to say it: each node that was shown its certificate does. Expired, or
-    not valid yet, is a failure; soon to expire, and what only its peers' certificates suggest, a warning.
+    HTTP's as anybody was shown it, and those of its own files where its Elasticsearch tells. A member that was not
+    given has nobody else to say it: each node that was shown its certificate does. Expired, or not valid yet, is a
+    failure; soon to expire, and what only its peers' certificates suggest, a warning.
     Raises CouldNotCheck, NotApplicable.
     """
     cluster = members.cluster_of(survey, node)
@@ -25,22 +29,20 @@ def valid(survey: Survey, node: NodeFacts) -> Finding | None:
     known(node.certificates)
     mine = [member for member in cluster.members if _speaks_for(survey, node, member)]
     offered = [member for member in mine if member.http_tls and member.http and not stays_home(member.http)]
-    if not offered:
+    if not offered and not node.loaded_certificates:
         raise NotApplicable(_why_not(mine))
     shown = _by_fingerprint(survey)
     failures: list[str] = []
     warnings: list[str] = []
-    unseen: list[Member] = []
+    for name, certificate in _each(survey, node, offered, shown):
+        wrong = _time(certificate, survey.started, survey.options.certificate_days)
+        if wrong:
+            (failures if wrong[1] else warnings).append(f"{name} {wrong[0]}")
     for member in offered:
-        seen = _seen(survey, member, shown)
-        if not seen:
-            unseen.append(member)
-        for certificate in seen:
-            name = f"HTTP certificate of {members.title(survey, member.id)}"
-            wrong = _time(certificate, survey.started, survey.options.certificate_days)
-            if wrong:
-                (failures if wrong[1] else warnings).append(f"{name} {wrong[0]}")
-            warnings += [f"{name} {line}" for line in _odd(survey, cluster.members, member, certificate, shown)]
+        name = f"HTTP certificate of {members.title(survey, member.id)}"
+        warnings += _unlike(survey, member, name)
+        for seen in _seen(survey, member, shown):
+            warnings += [f"{name} {line}" for line in _odd(survey, cluster.members, member, seen, shown)]
     lines = [*failures, *warnings]
     if lines:
         return Finding(
@@ -49,17 +51,39 @@ def valid(survey: Survey, node: NodeFacts) -> Finding | None:
             details=tuple(lines[1:]),
             warning=not failures,
         )
+    unseen = [member for member in offered if not _seen(survey, member, shown)]
     if unseen:
         names = members.listed([members.title(survey, member.id) for member in unseen])
         raise CouldNotCheck(f"no node was shown the HTTP certificate of {names}{_how(survey, unseen)}")
     return None
 
 
-def expired(survey: Survey, node: NodeFacts) -> tuple[Certificate, ...]:
-    """The certificates of this node's own HTTP that are past their time. Raises CouldNotCheck."""
-    shown = _by_fingerprint(survey)
+def expired(survey: Survey, node: NodeFacts) -> tuple[str, ...]:
+    """This node's own certificates that are past their time, a line each. Raises CouldNotCheck."""
     own = [m for m in members.cluster_of(survey, node).members if at(survey, node, m) and m.http_tls]
-    return tuple(c for member in own for c in _seen(survey, member, shown) if c.not_after <= survey.started)
+    return tuple(
+        f"{name} expired on {written(certificate.not_after)} ({certificate.subject})"
+        for name, certificate in _each(survey, node, own, _by_fingerprint(survey))
+        if certificate.not_after <= survey.started
+    )
+
+
+def _each(
+    survey: Survey, node: NodeFacts, offered: list[Member], shown: _Shown
+) -> Iterable[tuple[str, Certificate | LoadedCertificate]]:
+    """Every certificate with what to call it; one of a file is left out where it is the one that HTTP shows.
+
+    A file may hold several, old and new: the last of them decides.
+    """
+    seen = [(member, certificate) for member in offered for certificate in _seen(survey, member, shown)]
+    for member, certificate in seen:
+        yield f"HTTP certificate of {members.title(survey, member.id)}", certificate
+    last: dict[str, LoadedCertificate] = {}
+    for loaded in sorted(node.loaded_certificates or (), key=lambda each: each.not_after):
+        last[loaded.path] = loaded
+    for loaded in last.values():
+        if not any(abs(certificate.not_after - loaded.not_after) < 1 for _, certificate in seen):
+            yield f"certificate in {loaded.path} of {node.name}", loaded
 
 
 def at(survey: Survey, node: NodeFacts, member: Member) -> bool:
@@ -88,8 +112,7 @@ def _why_not(mine: list[Member]) -> str:
     return "this node's HTTP speaks no TLS, or insists on a client's certificate"
 
 
-def _by_fingerprint(survey: Survey) -> Mapping[str, tuple[tuple[NodeFacts, Certificate], ...]]:
-    """Each certificate with everybody it was shown to."""
+def _by_fingerprint(survey: Survey) -> _Shown:
     found: dict[str, tuple[tuple[NodeFacts, Certificate], ...]] = {}
     for node in survey.nodes:
         for certificate in () if isinstance(node.certificates, Unknown) else node.certificates:
@@ -97,9 +120,7 @@ def _by_fingerprint(survey: Survey) -> Mapping[str, tuple[tuple[NodeFacts, Certi
     return found
 
 
-def _seen(
-    survey: Survey, member: Member, shown: Mapping[str, tuple[tuple[NodeFacts, Certificate], ...]]
-) -> tuple[Certificate, ...]:
+def _seen(survey: Survey, member: Member, shown: _Shown) -> tuple[Certificate, ...]:
     """The certificates that this member's HTTP was seen to show, each once."""
     prints = dict.fromkeys(dial.chain[0] for _, dial in _dials(survey, member) if dial.chain)
     return tuple(shown[fingerprint][0][1] for fingerprint in prints if fingerprint in shown)
@@ -112,12 +133,12 @@ def _dials(survey: Survey, member: Member) -> Iterable[tuple[NodeFacts, Dial]]:
                 yield node, dial
 
 
-def _time(certificate: Certificate, now: float, days: float) -> tuple[str, bool] | None:
+def _time(certificate: Certificate | LoadedCertificate, now: float, days: float) -> tuple[str, bool] | None:
     """What is wrong with the certificate's time and whether that is a failure; None where nothing is."""
     if certificate.not_after <= now:
         ago = (now - certificate.not_after) / DAY
         return f"expired on {written(certificate.not_after)}, {ago:.0f} days ago ({certificate.subject})", True
-    if certificate.not_before > now:
+    if isinstance(certificate, Certificate) and certificate.not_before > now:
         return f"is not valid before {written(certificate.not_before)} ({certificate.subject})", True
     left = (certificate.not_after - now) / DAY
     if left < days:
@@ -125,12 +146,24 @@ def _time(certificate: Certificate, now: float, days: float) -> tuple[str, bool]
     return None
 
 
+def _unlike(survey: Survey, member: Member, name: str) -> list[str]:
+    """That not everybody is shown the same certificate at one address: somebody else may answer there for some."""
+    by: dict[str, list[str]] = {}
+    for node, dial in _dials(survey, member):
+        if dial.chain:
+            by.setdefault(dial.chain[0], []).append(node.name)
+    if len(by) < 2:
+        return []
+    told = "; ".join(f"SHA-256 {fingerprint[:16]} to {members.listed(names)}" for fingerprint, names in by.items())
+    return [f"{name} at {member.http} is not the same for everybody: {told}"]
+
+
 def _odd(
     survey: Survey,
     everybody: tuple[Member, ...],
     member: Member,
     certificate: Certificate,
-    shown: Mapping[str, tuple[tuple[NodeFacts, Certificate], ...]],
+    shown: _Shown,
 ) -> list[str]:
     """What sets the certificate apart from those of all other members; no more than worth a look.
 
@@ -163,9 +196,7 @@ def _odd(
     return lines
 
 
-def _trusts(
-    shown: Mapping[str, tuple[tuple[NodeFacts, Certificate], ...]], node: NodeFacts, certificate: Certificate
-) -> bool:
+def _trusts(shown: _Shown, node: NodeFacts, certificate: Certificate) -> bool:
     return any(seen.trusted is True for other, seen in shown[certificate.fingerprint] if other.name == node.name)
 
 

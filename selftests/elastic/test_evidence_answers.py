@@ -146,3 +146,12 @@ def test_the_health_report_of_a_real_8_19():
     assert answers_evidence.health(report) == (
         Indicator(name="repository_integrity", status="green", symptom="All repositories are healthy."),
     )
+
+
+def test_loaded_certificates_are_those_with_a_key():
+    """Shapes of 8.19's answer; an authority's expiry is nobody's here."""
+    own = {"path": "certs/node.crt", "format": "PEM", "alias": None, "subject_dn": "CN=es-2", "serial_number": "2fc3"}
+    own |= {"has_private_key": True, "expiry": "2027-02-22T18:21:12.000Z", "issuer": "CN=Elasticsearch CA"}
+    found = answers.loaded_certificates([{**own, "has_private_key": False, "path": "certs/http_ca.crt"}, own])
+    assert [(c.path, c.subject, c.not_after) for c in found] == [("certs/node.crt", "CN=es-2", 1803320472.0)]
+    assert answers.loaded_certificates({}) == ()

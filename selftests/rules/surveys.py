@@ -27,6 +27,7 @@ from preflight.facts import (
     Install,
     Keystore,
     Leftovers,
+    LoadedCertificate,
     Login,
     Member,
     NewestSnapshot,
@@ -130,6 +131,15 @@ def certificate_expired(survey: Survey, name: str) -> Survey:
     why = "TLS to Elasticsearch failed: certificate verify failed: certificate has expired"
     survey = with_certificate(survey, name, not_after=STARTED - 86_400)
     return with_node(survey, name, view=Unknown(reason=why, remedy="renew the certificate of that node's HTTP (TLS-1)"))
+
+
+def transport_certificate_expired(survey: Survey, name: str) -> Survey:
+    """A file of the node's own; nobody is shown it before the next connection."""
+    loaded = (
+        LoadedCertificate(path="certs/http.crt", subject=f"CN={name}", not_after=STARTED + 200 * 86_400),
+        LoadedCertificate(path="certs/transport.crt", subject=f"CN={name}", not_after=STARTED - 86_400),
+    )
+    return with_node(survey, name, loaded_certificates=loaded)
 
 
 def route(destination: str, *, gateway: str | None = None, device: str = "eth0", **more: Any) -> Route:
@@ -1032,6 +1042,7 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "port-closed-http-only": port_closed_http_only,
     "port-dropped-one-way": port_dropped_one_way,
     "certificate-expired": certificate_expired,
+    "transport-certificate-expired": transport_certificate_expired,
     "sg-missing-peer": left_out,
     "route-drift": route_own,
     "route-drift-upstream": route_upstream,

@@ -40,6 +40,7 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
         "certificate-expired",
         {"TLS-1": "fail", **dict.fromkeys(("CLUSTER-1", "CLUSTER-3", "REPO-1", "SNAP-1"), "could not check")},
     ),
+    "transport-certificate-expired": ("certificate-expired", {"TLS-1": "fail"}),
     "route-drift": ("route-own", {"ROUTE-1": "fail", "PATH-1": "fail", "REPO-1": "fail"}),
     "route-drift-upstream": ("route-upstream", {"PATH-1": "fail", "REPO-1": "fail"}),
     "dns-wrong": ("dns-wrong", {"PATH-1": "fail", "REPO-1": "fail"}),

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from surveys import healthy, node_id, port_fails, with_member, with_node
 
 from preflight.addresses import stays_home
+from preflight.diagnosis import packets
 from preflight.facts import CouldNotCheck, Dial, Unknown
 from preflight.judgement import NotApplicable
 from preflight.rules import ports
@@ -150,3 +151,45 @@ def test_a_member_that_was_not_given_is_dialled_too():
 
     assert finding.details == ("es-3 198.18.0.13:9300: timeout after 3001 ms, tried twice",)
     assert node_id("es-3") == survey.clusters[0].members[2].id
+
+
+def kernel_saw(survey, source, target, **changes):
+    """What the kernel told of one node's dials to another."""
+    dials = tuple(replace(d, **changes) if d.member == node_id(target) else d for d in survey.node(source).dials)
+    return with_node(survey, source, dials=dials)
+
+
+def test_an_open_port_without_a_hello_is_a_warning():
+    """What opens a connection is short; a certificate is not."""
+    dials = healthy().node("es-1").dials
+    silent = tuple(
+        replace(d, tls="timeout", chain=(), path_mtu=9001) if (d.member, d.port) == (node_id("es-3"), "http") else d
+        for d in dials
+    )
+    survey = with_node(healthy(), "es-1", dials=silent)
+    finding = ports.http(survey, survey.node("es-1"))
+    assert finding.warning and finding.observed == "es-1 opens http of es-3 and gets no answer to a TLS handshake"
+    assert finding.details == ("198.18.0.13:9200: path MTU 9001",)
+    assert ports.http(survey, survey.node("es-2")) is None
+
+
+def test_a_path_mtu_that_differs_and_packets_sent_again_are_notes():
+    survey = healthy()
+    for source in ("es-1", "es-2", "es-3"):
+        for target in ("es-1", "es-2", "es-3"):
+            size = 65_535 if source == target else 1500 if "es-2" in (source, target) else 9001
+            survey = kernel_saw(survey, source, target, path_mtu=size)
+    survey = kernel_saw(survey, "es-3", "es-1", retransmits=2)
+    assert packets.notes(survey) == (
+        "path MTU to other members, bytes: 1500 from es-1, es-2 and es-3; 9001 from es-1 and es-3. "
+        "Long packets are lost where ICMP does not come through",
+        "packets that were sent again to open a port: es-3 to es-1 (2)",
+    )
+
+
+def test_one_path_mtu_everywhere_is_no_note():
+    survey = healthy()
+    for source in ("es-1", "es-2", "es-3"):
+        for target in ("es-1", "es-2", "es-3"):
+            survey = kernel_saw(survey, source, target, path_mtu=65_535 if source == target else 9001)
+    assert packets.notes(survey) == ()

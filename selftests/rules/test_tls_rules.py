@@ -10,12 +10,14 @@ from surveys import (
     certificate_expired,
     healthy,
     port_fails,
+    transport_certificate_expired,
     with_certificate,
     with_cluster,
     with_member,
     with_node,
 )
 
+from preflight import remedy
 from preflight.diagnosis import diagnose
 from preflight.facts import CouldNotCheck, Unknown
 from preflight.judgement import NotApplicable
@@ -86,6 +88,50 @@ def test_a_member_that_was_not_given_is_told_by_who_was_shown_its_certificate():
     survey = replace(survey, nodes=survey.nodes[:2])
     for name in ("es-1", "es-2"):
         assert said(survey, name).observed.startswith("HTTP certificate of es-3 expired")
+
+
+def test_a_file_of_the_nodes_own_that_has_run_out_fails_and_is_told_once():
+    survey = transport_certificate_expired(healthy(), "es-2")
+    finding = said(survey)
+    assert finding.observed.startswith("certificate in certs/transport.crt of es-2 expired on 2025-11-23")
+    assert finding.details == () and said(survey, "es-1") is None
+    survey = with_certificate(survey, "es-2", not_after=STARTED - DAY)
+    assert len(said(survey).details) == 0, "the same certificate, for both, in another file"
+
+
+def test_the_file_that_has_run_out_is_the_one_that_is_shown():
+    survey = transport_certificate_expired(healthy(), "es-2")
+    (command,) = remedy.renew_certificate(survey, survey.node("es-2")).commands
+    assert command.where == "es-2" and command.text.endswith(" -in /etc/elasticsearch/certs/transport.crt")
+    (other,) = survey.node("es-2").loaded_certificates[1:]
+    survey = with_node(survey, "es-2", loaded_certificates=(replace(other, path="transport.p12"),))
+    assert remedy.renew_certificate(survey, survey.node("es-2")).commands == ()
+
+
+def test_of_several_certificates_in_one_file_the_last_to_expire_counts():
+    survey = transport_certificate_expired(healthy(), "es-2")
+    old, new = survey.node("es-2").loaded_certificates
+    survey = with_node(survey, "es-2", loaded_certificates=(replace(old, path="t.p12"), replace(new, path="t.p12")))
+    assert said(survey) is None
+
+
+def test_without_http_the_files_are_judged_alone():
+    survey = with_member(transport_certificate_expired(healthy(), "es-2"), "es-2", http=None)
+    assert "certs/transport.crt" in said(survey).observed
+
+
+def test_another_certificate_for_some_is_a_warning():
+    """A load balancer, or an address that leads elsewhere from one node."""
+    survey = healthy()
+    dials = tuple(
+        replace(d, chain=("ab" * 32,)) if (d.port, d.target) == ("http", "198.18.0.12:9200") else d
+        for d in survey.node("es-3").dials
+    )
+    finding = said(with_node(survey, "es-3", dials=dials))
+    assert finding.warning and finding.observed == (
+        "HTTP certificate of es-2 at 198.18.0.12:9200 is not the same for everybody: "
+        "SHA-256 0000000000000000 to es-1 and es-2; SHA-256 abababababababab to es-3"
+    )
 
 
 def test_nobody_was_shown_it():
