@@ -107,6 +107,8 @@ def _run(invocation: dict[str, Any], instance: str, script: str, seconds: float,
     try:
         output, errors = process.communicate(timeout=seconds)
         status, details = ("Success", "Success") if process.returncode == 0 else ("Failed", "Failed")
+        if process.returncode:
+            errors += b"\nfailed to run commands: exit status %d" % process.returncode  # as the agent does
     except subprocess.TimeoutExpired:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

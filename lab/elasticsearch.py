@@ -61,7 +61,8 @@ def write_users() -> dict[str, File]:
 
 def configuration(node: Node, nodes: Sequence[Node], authority: Authority) -> dict[str, File]:
     """The node's own files in /etc/elasticsearch, its certificate included."""
-    hosts = [node.name, node.hostname, node.fqdn, "localhost", node.address, "127.0.0.1"]
+    addresses = [node.address, node.second_address, node.address6, "127.0.0.1"]
+    hosts = [node.name, node.hostname, node.fqdn, "localhost", *addresses]
     # HTTP's own, as on clusters that renew the two apart.
     signed = {layer: authority.sign(f"{node.name}-{layer}", hosts) for layer in ("http", "transport")}
     settings: dict[str, Any] = {

@@ -147,6 +147,16 @@ class Node(NamedTuple):
         return f"198.18.{self.subnet.third}.{10 + self.number}"
 
     @property
+    def second_address(self) -> str:
+        """Of a second interface in the same subnet, where a shape of the lab gives it one."""
+        return f"198.18.{self.subnet.third}.{110 + self.number}"
+
+    @property
+    def address6(self) -> str:
+        """The same for IPv6."""
+        return f"fd00:c612:{self.subnet.third}::{10 + self.number}"
+
+    @property
     def hostname(self) -> str:
         return "ip-" + self.address.replace(".", "-")
 

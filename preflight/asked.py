@@ -370,7 +370,9 @@ class Asked:
             "connect_timeout": settings.connect_timeout,
             "deadline": settings.command_timeout,
             "dials": dials if wanted.dials else [],
-            "destinations": targets.destinations(dials) if wanted.paths else [],
+            "destinations": targets.destinations(dials, targets.published(self.facts(), cluster) if cluster else None)
+            if wanted.paths
+            else [],
             "buckets": targets.buckets(self.facts(), cluster, write=self._writes(), leftovers=self.lists_leftovers)
             if cluster
             else [],

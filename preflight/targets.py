@@ -93,13 +93,28 @@ def assumed(others: Iterable[tuple[str, str, object]]) -> list[dict[str, Any]]:
     return found
 
 
-def destinations(dials: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
-    """Where the kernel's choice of route is asked for: IMDS and every peer (the probe adds the buckets' addresses)."""
+def destinations(dials: Iterable[dict[str, Any]], published: str | None = None) -> list[dict[str, str]]:
+    """Where the kernel's choice of route is asked for: IMDS, the resolver and every peer (the probe adds the buckets').
+
+    published: the node's own address that members reach it at; what answers them from there is asked for too
+    """
+    answers = {"source": published} if published else {}
     peers = {dial["member"]: _host(dial["target"]) for dial in dials if dial["port"] == "transport"}
     return [
         {"purpose": "imds", "target": IMDS},
-        *({"purpose": f"peer:{member}", "target": host} for member, host in peers.items()),
+        # Which addresses that are, the probe reads where the resolver reads it.
+        {"purpose": "dns", "target": "resolv.conf"},
+        *({"purpose": f"peer:{member}", "target": host, **answers} for member, host in peers.items()),
     ]
+
+
+def published(facts: NodeFacts, cluster: Cluster) -> str | None:
+    """The address that the node publishes its transport at; None where its host does not have it, as behind a NAT."""
+    own = facts.view.node_id if isinstance(facts.view, View) else None
+    member = next((m for m in cluster.members if m.id == own), None)
+    here = {a.address for a in facts.routing.addresses} if isinstance(facts.routing, Routing) else set()
+    address = _host(member.transport) if member else None
+    return address if address in here else None
 
 
 def buckets(

@@ -626,3 +626,25 @@ def test_a_node_that_freezes_between_the_questions_costs_its_deadline(place):
     found = place.run(connect_timeout=0.25, command_timeout=1.0).nodes[0]
     assert time.monotonic() - began < 8
     assert isinstance(found.dials, Unknown) and isinstance(found.process, Process)
+
+
+def without_times(value):
+    """Plain values without times, the login and what hangs on a key drawn for the run."""
+    measured = ("started", "finished", "milliseconds", "slowest", "clock", "clock_offset", "youngest", "fingerprint")
+    if isinstance(value, dict):
+        return {key: without_times(part) for key, part in value.items() if key not in (*measured, "login")}
+    return [without_times(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def test_both_carriers_bring_the_same_facts(place):
+    """With a node that forbids forwarding, whose Elasticsearch is asked through the probe."""
+    place.add("es-a")
+    place.add("es-b", "AllowTcpForwarding no")
+    found = []
+    for carrier in ("paramiko", "ssh"):
+        found.append(place.run(nodes=[msgspec.structs.replace(node, carrier=carrier) for node in place.nodes()]))
+        assert {node.login.carrier for node in found[-1].nodes} == {carrier}
+        assert {node.name: node.view.carrier for node in found[-1].nodes} == {"es-a": "direct-tcpip", "es-b": "probe"}
+        place.connections.close()
+    paramiko, ssh = (without_times(msgspec.to_builtins(survey)) for survey in found)
+    assert ssh == paramiko

@@ -99,6 +99,8 @@ class Directory:
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
+        self._masters: list[Master] = []
+        self._lock, self._closed = threading.Lock(), False
         self.path = Path(_short_directory())
         _allow_files()
         script = (
@@ -117,12 +119,24 @@ class Directory:
             self.path.rmdir()
             raise
 
-    def socket(self) -> Path:
-        """The path of the next control socket."""
-        return self.path / str(next(self._numbers))
+    def start(
+        self, words: Sequence[str], *, insecure: bool, timeout: float, joined: Sequence[socket.socket] = ()
+    ) -> Master:
+        """The next master, see Master. Raises ConnectionFailed."""
+        path = self.path / str(next(self._numbers))
+        with self._lock:
+            if self._closed:
+                raise ConnectionFailed("the run's connections are closed")
+            master = Master(words, path, insecure=insecure, timeout=timeout, joined=joined)
+            self._masters.append(master)
+        return master
 
     def close(self) -> None:
-        """Remove it, once its masters have ended. Never raises."""
+        """End what is left of its masters, those that still log in too, and remove it. Never raises."""
+        with self._lock:
+            self._closed = True
+        for master in self._masters:
+            master.close()
         shutil.rmtree(self.path, ignore_errors=True)
         if self._guard.stdin:
             self._guard.stdin.close()

@@ -73,9 +73,8 @@ def connect(
                 with through(hop, resolved.hostname, resolved.port, timeout):
                     pipe = login.pipe(resolved.hostname, resolved.port, timeout)
                 closing.append(pipe.close)
-            master = Master(
+            master = directory.start(
                 words,
-                directory.socket(),
                 insecure=insecure_host_keys,
                 timeout=timeout,
                 joined=(pipe.reading, pipe.writing) if pipe else (),

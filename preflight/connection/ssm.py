@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import socket
 import threading
 import time
@@ -224,9 +225,8 @@ class Fleet:
             return ConnectionLost(f"{words} on {instance} (SSM status {details})", remedy)
         if status not in ("Success", "Failed"):
             return None
-        outputs = (told.get(f"Standard{name}Content") or "" for name in ("Output", "Error"))
-        stdout, stderr = (text.encode() for text in outputs)
-        return Completed(int(told["ResponseCode"]), stdout, stderr)
+        stdout, stderr = (str(told.get(f"Standard{name}Content") or "") for name in ("Output", "Error"))
+        return Completed(int(told["ResponseCode"]), stdout.encode(), _AGENTS_OWN.sub("", stderr).encode())
 
     # -- AWS ---------------------------------------------------------------------------------------------------------
 
@@ -241,7 +241,8 @@ class Fleet:
             config = Config(
                 connect_timeout=self._timeout,
                 read_timeout=max(self._timeout, 10.0),
-                retries={"mode": "adaptive", "max_attempts": 10},
+                # Few enough that a way to AWS which is cut off is told before the survey gives the node up.
+                retries={"mode": "adaptive", "max_attempts": 5},
                 max_pool_connections=20,
             )
             try:
@@ -280,6 +281,9 @@ class Fleet:
         words = " ".join(message.split())[:200]
         return ConnectionFailed(f"AWS answered ssm:{name} with {code}" + (f": {words}" if words else ""))
 
+
+_AGENTS_OWN = re.compile(r"\n?failed to run commands: exit status \d+\s*\Z")
+"""What the agent adds to the standard error of a command that failed."""
 
 _ENDINGS = {
     "DeliveryTimedOut": ("AWS could not deliver the command", AGENT),

@@ -348,9 +348,10 @@ class LoadedCertificate(Fact, frozen=True, kw_only=True):
 
 
 class ChosenPath(Fact, frozen=True, kw_only=True):
-    """The route the kernel chooses for one destination (`ip route get`).
+    """The route the kernel chooses for one destination (`ip route get`), once more from the source it has chosen.
 
-    purpose: "s3:REPOSITORY", "imds", "peer:NODE_ID"; target: the address asked for
+    purpose: "s3:REPOSITORY", "imds", "dns" (one for each resolver of resolv.conf), "peer:NODE_ID" (a second one from
+    the address that the node publishes, where that is not the chosen source); target: the address asked for
     kind: local | on-link | gateway | blackhole | unreachable | prohibit | none
     """
 

@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from ..addresses import is_address
-from ..facts import ChosenPath, CouldNotCheck, NodeFacts, Process, Route, Routing, Survey, Unknown, known
+from ..facts import ChosenPath, CouldNotCheck, Imds, NodeFacts, Process, Route, Routing, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import members, repository, tables
 
@@ -21,27 +21,50 @@ DEAD = ("blackhole", "unreachable", "prohibit", "none")
 
 NEAR = "its own subnet or its subnet's gateway"
 
+LINK_LOCAL = ipaddress.ip_network("169.254.0.0/16")
+"""EC2's metadata service and one address of its resolver: by whatever route, the host's own link answers."""
+
 Shape = tuple[tuple[str, tuple[str, ...]], ...]
-"""What a node's traffic takes: (subject, the ways it goes), subject being "S3 (REPOSITORY)", "IMDS" or "its peers"."""
+"""What a node's traffic takes: (subject, the ways it goes), subject: "S3 (REPOSITORY)", "IMDS", "DNS", "its peers"."""
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """One node's chosen routes beside the reference's.
 
     reference: its name, None where no strict majority exists; against: the node compared with in either case
+    why: what makes it the reference
     differs: (subject, own ways, the other's)
     """
 
     reference: str | None
     against: str
+    why: str
     differs: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
 
 
-def way(path: ChosenPath, routing: Routing) -> str:
+def gateways(survey: Survey, node: NodeFacts) -> frozenset[str]:
+    """Addresses that are gateways of the node's subnets though not their first: default gateways, off EC2.
+
+    Not where another host of the same subnet has another default gateway: then nobody can say which is the subnet's.
+    """
+    companions = members.companions(survey, node)
+    if any(isinstance(other.imds, Imds) and other.imds.instance_id for other in (node, *companions)):
+        return frozenset()
+    hosts = [other.routing for other in (node, *companions) if not isinstance(other.routing, Unknown)]
+    by_subnet: dict[tables.Network, set[str]] = {}
+    for routing in hosts:
+        for gateway in {r.gateway for r in routing.routes if r.table == "main" and r.destination == "default"}:
+            for subnet in tables.subnets(routing):
+                if gateway and ipaddress.ip_address(gateway) in subnet:
+                    by_subnet.setdefault(subnet, set()).add(gateway)
+    return frozenset(gateway for found in by_subnet.values() if len(found) == 1 for gateway in found)
+
+
+def way(path: ChosenPath, routing: Routing, subnet_gateways: frozenset[str] = frozenset()) -> str:
     """How a path leaves the host, in words that mean the same on every host."""
     if path.kind in DEAD:
         return path.kind
-    if path.purpose == "imds" and path.kind in ("local", "on-link"):
+    if path.purpose in ("imds", "dns") and path.kind in ("local", "on-link") and _link_local(path.target):
         return NEAR
     if path.kind == "local":
         return "the host itself"
@@ -52,7 +75,7 @@ def way(path: ChosenPath, routing: Routing) -> str:
             return NEAR
         own = any(target.version == n.version and target in n for n in tables.subnets(routing))
         return NEAR if own else "directly, though outside its own subnets"
-    through = tables.spoken(path.gateway or "", routing)
+    through = tables.spoken(path.gateway or "", routing, subnet_gateways)
     return NEAR if through == tables.GATEWAY else f"through {through}"
 
 
@@ -61,21 +84,28 @@ def shape(survey: Survey, node: NodeFacts) -> Shape:
     routing = known(node.routing)
     own = None if isinstance(node.view, Unknown) else f"peer:{node.view.node_id}"
     proxied = proxied_repositories(survey, node)
+    known_gateways = gateways(survey, node)
     ways: dict[str, set[str]] = {}
     for path in known(node.paths):
         if path.purpose == own or path.purpose.partition(":")[2] in proxied:
             continue
-        found = way(path, routing)
-        if path.purpose.startswith("peer:") and found == "the host itself":
-            continue  # a second node on the same host
+        found = way(path, routing, known_gateways)
+        if path.purpose.startswith(("peer:", "dns")) and found == "the host itself":
+            continue  # a second node, a resolver on the same host
         ways.setdefault(subject(path.purpose), set()).add(found)
+    if any(found not in DEAD for found in ways.get("DNS", ())):
+        ways["DNS"].difference_update(DEAD)  # the resolver that is reached is asked
     return tuple((name, tuple(sorted(found))) for name, found in sorted(ways.items()))
 
 
 def subject(purpose: str) -> str:
     """A path's purpose in words."""
     kind, _, name = purpose.partition(":")
-    return {"s3": f"S3 ({name})", "imds": "IMDS", "peer": "its peers"}.get(kind, purpose)
+    return {"s3": f"S3 ({name})", "imds": "IMDS", "dns": "DNS", "peer": "its peers"}.get(kind, purpose)
+
+
+def _link_local(target: str) -> bool:
+    return is_address(target) and ipaddress.ip_address(target) in LINK_LOCAL
 
 
 def proxied_repositories(survey: Survey, node: NodeFacts) -> frozenset[str]:
@@ -122,17 +152,18 @@ def compared(survey: Survey, node: NodeFacts) -> Compared:
             continue
     chosen = survey.options.reference
     if chosen is not None:
-        return _beside(own, _reference_shape(survey, node, shapes, chosen), chosen)
+        return _beside(own, _reference_shape(survey, node, shapes, chosen), chosen, "--reference")
     if len(shapes) < 2:
         raise NotApplicable("no other surveyed node of this cluster to compare with")
     alike = _alike(shapes)
     usual = members.majority(alike)
     if usual is not None:
+        share = sum(1 for found in alike.values() if found == alike[usual])
         # A node of the majority is shown beside another one of it, never beside itself.
         usual = next(name for name, found in alike.items() if found == alike[usual] and name != node.name)
-        return _beside(own, shapes[usual], usual)
+        return _beside(own, shapes[usual], usual, f"{share} of {len(alike)} nodes take these routes")
     against = next(name for name, other in shapes.items() if name != node.name and other != own)
-    found = _beside(own, shapes[against], against)
+    found = _beside(own, shapes[against], against, "no majority")
     return msgspec.structs.replace(found, reference=None)
 
 
@@ -156,11 +187,12 @@ def _alike(shapes: dict[str, Shape]) -> dict[str, Shape]:
     return {node: tuple(row for row in found if row[0] in common) for node, found in shapes.items()}
 
 
-def _beside(own: Shape, theirs: Shape, reference: str) -> Compared:
+def _beside(own: Shape, theirs: Shape, reference: str, why: str) -> Compared:
     other = dict(theirs)
     return Compared(
         reference=reference,
         against=reference,
+        why=why,
         differs=tuple((name, ways, other[name]) for name, ways in own if name in other and other[name] != ways),
     )
 
@@ -191,7 +223,8 @@ def taken(survey: Survey, node: NodeFacts) -> Finding | None:
     ]
     return Finding(
         observed="; ".join(words),
-        expected=f"as on {beside.against}" + ("" if beside.reference else ", or the other way round: no majority"),
+        expected=f"as on {beside.against}"
+        + (f" ({beside.why})" if beside.reference else ", or the other way round: no majority"),
         details=_diff(survey, node, beside.against),
         warning=not dead and beside.reference is None,
     )
@@ -205,7 +238,8 @@ def _diff(survey: Survey, node: NodeFacts, against: str, unless: tuple[str, ...]
     theirs = survey.node(against).routing
     if isinstance(theirs, Unknown) or isinstance(node.routing, Unknown):
         return ()
-    return tables.diff(node.routing, theirs, node.name, against, unless)
+    known_gateways = gateways(survey, node)
+    return tables.diff(node.routing, theirs, node.name, against, unless, known_gateways)
 
 
 def rest(survey: Survey, node: NodeFacts) -> Finding | None:
@@ -226,7 +260,8 @@ def rest(survey: Survey, node: NodeFacts) -> Finding | None:
     if len(tables_of) < 2:
         raise NotApplicable("no other surveyed node of this cluster to compare with")
     every = frozenset(subnet for routing in tables_of.values() for subnet in tables.subnets(routing))
-    said = {name: frozenset(tables.lines(routing, every)) for name, routing in tables_of.items()}
+    known_gateways = gateways(survey, node)
+    said = {name: frozenset(tables.lines(routing, every, known_gateways)) for name, routing in tables_of.items()}
     against = chosen or members.majority(said)
     majority = against is not None
     if against is None:
@@ -240,7 +275,12 @@ def rest(survey: Survey, node: NodeFacts) -> Finding | None:
     return Finding(
         observed=f"routing tables differ from {against}'s: {', '.join(text.split('    [')[0] for text in changed[:3])}"
         + (f" and {len(changed) - 3} more" if len(changed) > 3 else ""),
-        expected=f"the same tables as {against}" + ("" if majority else ", or the other way round: no majority"),
+        expected=f"the same tables as {against}"
+        + (
+            f" ({'--reference' if chosen else 'most nodes have them'})"
+            if majority
+            else ", or the other way round: no majority"
+        ),
         details=difference,
         warning=True,
     )
@@ -289,8 +329,9 @@ def differing(survey: Survey, node: NodeFacts) -> tuple[tuple[Route, ...], tuple
     reference = survey.node(beside.reference)
     ours, theirs = known(node.routing), known(reference.routing)
     targets = _judged_targets(survey, node, reference.name)
-    left = tables.covering(theirs, targets, frozenset(tables.subnets(ours)))
-    right = tables.covering(ours, targets, frozenset(tables.subnets(theirs)))
+    known_gateways = gateways(survey, node)
+    left = tables.covering(theirs, targets, frozenset(tables.subnets(ours)), known_gateways)
+    right = tables.covering(ours, targets, frozenset(tables.subnets(theirs)), known_gateways)
     extra = tuple(route for text, found in right.items() if text not in left for route in found)
     return extra, tuple(route for text, found in left.items() if text not in right for route in found)
 

@@ -30,10 +30,11 @@ def subnets(routing: Routing) -> tuple[Network, ...]:
     )
 
 
-def spoken(address: str, routing: Routing) -> str:
+def spoken(address: str, routing: Routing, gateways: frozenset[str] = frozenset()) -> str:
     """An address by its part on this host: "its own address", its subnet's gateway or another host of it, else itself.
 
     The gateway is the subnet's first address, as in every EC2 subnet; IPv6 routers show a link-local one.
+    gateways: further addresses that are one, of subnets that are not EC2's
     """
     try:
         found = ipaddress.ip_address(address)
@@ -46,14 +47,19 @@ def spoken(address: str, routing: Routing) -> str:
     for subnet in subnets(routing):
         if found.version == subnet.version and found in subnet:
             number = int(found) - int(subnet.network_address)
-            return GATEWAY if number == 1 else f"host {number} of {SUBNET}"
+            return GATEWAY if number == 1 or address in gateways else f"host {number} of {SUBNET}"
     return address
 
 
-def line(route: Route, routing: Routing, peers: frozenset[Network] = frozenset()) -> str | None:
+def line(
+    route: Route,
+    routing: Routing,
+    peers: frozenset[Network] = frozenset(),
+    gateways: frozenset[str] = frozenset(),
+) -> str | None:
     """The route in words; None for one that says nothing about how this host differs from another.
 
-    peers: subnets of the hosts it is compared with, each of which has its own instead
+    peers: subnets of the hosts it is compared with, each of which has its own instead; gateways: as `spoken` takes them
     """
     if _local_matter(route):
         return None
@@ -65,11 +71,11 @@ def line(route: Route, routing: Routing, peers: frozenset[Network] = frozenset()
         elif network in peers:
             destination = "a peer's subnet"
         elif network.num_addresses == 1:
-            destination = spoken(str(network.network_address), routing)
+            destination = spoken(str(network.network_address), routing, gateways)
     parts = [] if route.kind == "unicast" else [route.kind]
     parts.append(destination)
     if route.gateway:
-        parts.append(f"via {spoken(route.gateway, routing)}")
+        parts.append(f"via {spoken(route.gateway, routing, gateways)}")
     if route.table != "main":
         parts.append("in a policy table")
     return " ".join(parts) if route.family == "inet" else " ".join(("inet6", *parts))
@@ -78,7 +84,7 @@ def line(route: Route, routing: Routing, peers: frozenset[Network] = frozenset()
 def _local_matter(route: Route) -> bool:
     if route.table == "local" or route.kind in ("local", "broadcast", "anycast", "multicast"):
         return True
-    if route.device and NOISE.match(route.device):
+    if _device_is_noise(route):
         return True
     if route.family == "inet6":
         kernel_own = route.kind == "unreachable" and route.device == "lo"
@@ -91,18 +97,55 @@ def _local_matter(route: Route) -> bool:
     return leased_host or network.is_link_local or network.is_loopback
 
 
-def lines(routing: Routing, peers: frozenset[Network] = frozenset()) -> dict[str, tuple[Route, ...]]:
-    """Every line of the tables that is comparable, with the routes it stands for; policy rules have none."""
+def lines(
+    routing: Routing, peers: frozenset[Network] = frozenset(), gateways: frozenset[str] = frozenset()
+) -> dict[str, tuple[Route, ...]]:
+    """Every line of the tables that is comparable, with the routes it stands for; policy rules have none.
+
+    A table for what leaves from one of the host's own addresses is left out, with its rule, where it says what the main
+    table says everywhere: that the subnet is near and all else behind its gateway.
+    """
+    harmless = _of_an_interface(routing, gateways)
     found: dict[str, tuple[Route, ...]] = {}
     for route in routing.routes:
-        text = line(route, routing, peers)
+        text = None if (route.family, route.table) in harmless else line(route, routing, peers, gateways)
         if text is not None:
             found[text] = (*found.get(text, ()), route)
     for rule in routing.rules:
-        text = _rule(rule.text, routing)
+        text = None if (rule.family, _looked_up(rule.text)) in harmless else _rule(rule.text, routing)
         if text is not None:
             found.setdefault(text, ())
     return dict(sorted(found.items()))
+
+
+PLAIN = re.compile(rf"(?:default via {GATEWAY}|{SUBNET})(?: in a policy table)?")
+OF_AN_INTERFACE = re.compile(rf"rule from (?:its own address|{SUBNET}) lookup a policy table")
+
+
+def _of_an_interface(routing: Routing, gateways: frozenset[str]) -> frozenset[tuple[str, str]]:
+    """(family, table) of every table that belongs to one interface and sends nothing another way."""
+    asked: dict[tuple[str, str], list[str]] = {}
+    for rule in routing.rules:
+        asked.setdefault((rule.family, _looked_up(rule.text)), []).append(_rule(rule.text, routing) or "")
+    found = set()
+    for (family, table), rules in asked.items():
+        of_one = [r for r in routing.routes if (r.family, r.table) == (family, table)]
+        said = [line(route, routing, frozenset(), gateways) for route in of_one if not _device_is_noise(route)]
+        if (
+            said
+            and all(OF_AN_INTERFACE.fullmatch(text) for text in rules)
+            and all(text is None or PLAIN.fullmatch(text.removeprefix("inet6 ")) for text in said)
+        ):
+            found.add((family, table))
+    return frozenset(found)
+
+
+def _looked_up(text: str) -> str:
+    return text.partition("lookup ")[2].partition(" ")[0]
+
+
+def _device_is_noise(route: Route) -> bool:
+    return bool(route.device and NOISE.match(route.device))
 
 
 def _rule(text: str, routing: Routing) -> str | None:
@@ -127,14 +170,22 @@ def written(route: Route) -> str:
     return " ".join(parts)
 
 
-def diff(ours: Routing, theirs: Routing, name: str, reference: str, unless: Iterable[str] = ()) -> tuple[str, ...]:
+def diff(
+    ours: Routing,
+    theirs: Routing,
+    name: str,
+    reference: str,
+    unless: Iterable[str] = (),
+    gateways: frozenset[str] = frozenset(),
+) -> tuple[str, ...]:
     """A unified diff from the reference's tables to this node's, empty where they say the same.
 
     Lines that differ carry the route as that host has it. unless: addresses; a route that covers one is left out.
+    gateways: of both hosts, as `spoken` takes them
     """
     skipped = tuple(ipaddress.ip_address(address) for address in unless)
-    left = _kept(lines(theirs, frozenset(subnets(ours))), skipped)
-    right = _kept(lines(ours, frozenset(subnets(theirs))), skipped)
+    left = _kept(lines(theirs, frozenset(subnets(ours)), gateways), skipped)
+    right = _kept(lines(ours, frozenset(subnets(theirs)), gateways), skipped)
     if set(left) == set(right):
         return ()
     found = []
@@ -145,13 +196,16 @@ def diff(ours: Routing, theirs: Routing, name: str, reference: str, unless: Iter
 
 
 def covering(
-    routing: Routing, targets: Iterable[str], peers: frozenset[Network] = frozenset()
+    routing: Routing,
+    targets: Iterable[str],
+    peers: frozenset[Network] = frozenset(),
+    gateways: frozenset[str] = frozenset(),
 ) -> dict[str, tuple[Route, ...]]:
     """The comparable lines whose routes cover one of these addresses."""
     wanted = tuple(ipaddress.ip_address(address) for address in targets)
     return {
         text: tuple(r for r in routes if any(_covers(r, a) for a in wanted))
-        for text, routes in lines(routing, peers).items()
+        for text, routes in lines(routing, peers, gateways).items()
         if any(_covers(r, a) for r in routes for a in wanted)
     }
 

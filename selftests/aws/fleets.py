@@ -32,10 +32,11 @@ def fleet(count, monkeypatch):
     survey = surveys.healthy(count)
     for_ids = {node.name: f"i-{number:017x}" for number, node in enumerate(survey.nodes, 1)}
     nodes = tuple(replace(n, imds=replace(n.imds, instance_id=for_ids[n.name])) for n in survey.nodes)
-    return replace(survey, nodes=nodes, aws=_described(survey, for_ids))
+    return replace(survey, nodes=nodes, aws=described(survey, for_ids))
 
 
-def _described(survey, ids):
+def described(survey, ids):
+    """What AWS says of these nodes. ids: {node's name: instance id}"""
     group = records.group(
         {
             "GroupId": "sg-1",
@@ -69,7 +70,7 @@ def _described(survey, ids):
                     facts.Interface(
                         id=f"eni-{number}",
                         subnet=subnets[number % 3],
-                        addresses=(address(number),),
+                        addresses=(surveys.address(number),),
                         groups=("sg-1",),
                     ),
                 ),

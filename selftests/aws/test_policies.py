@@ -84,6 +84,12 @@ def test_what_the_policy_lets_in_is_quiet_before_s3_has_proven_it(cloud):
     assert {outcome(survey, "AWS-4", name).outcome for name in cloud.instances} == {"pass"}
 
 
+def test_an_address_range_never_holds_for_what_comes_through_an_endpoint(cloud):
+    """The usual trap: the nodes' private range under aws:SourceIp, which a request through an endpoint lacks."""
+    bucket_policy({**only_through(), "Condition": {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/16"}}})
+    assert outcome(unproven(cloud.survey()), "AWS-4").outcome == "fail"
+
+
 def test_what_s3_accepts_is_let_in_whatever_the_policy_reads_like(cloud):
     bucket_policy(only_through("vpce-0123456789abcdef0"))
     assert outcome(cloud.survey(), "AWS-4").outcome == "pass"

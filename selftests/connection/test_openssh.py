@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,20 @@ def test_not_even_sigkill_leaves_a_master(sshd):
     while (path.exists() or masters(path)) and time.monotonic() < until:
         time.sleep(0.05)
     assert (masters(path), path.exists()) == ([], False)
+
+
+@ONLY_SSH
+def test_a_login_under_way_is_ended_with_the_run(sshd):
+    connections = Connections(connect_timeout=5.0, insecure_host_keys=False)
+    with socket.create_server(("127.0.0.1", 0)) as mute, ThreadPoolExecutor(1) as pool:
+        login = pool.submit(connections.get, sshd.node(port=mute.getsockname()[1]))
+        peer, _ = mute.accept()
+        path = connections._control_sockets().path
+        assert len(masters(path)) == 1
+        connections.close()
+        assert (masters(path), path.exists()) == ([], False)
+        assert isinstance(login.exception(5), errors.ConnectionFailed)
+        peer.close()
 
 
 @ONLY_SSH

@@ -27,7 +27,7 @@ def test_a_healthy_cluster_passes_what_aws_is_asked_for(asked):
     ran = asked()
     assert ran.differing() == {
         (check, node): "pass"
-        for check in ("AWS-1", "AWS-2", "AWS-4", "AWS-5", "AWS-6")
+        for check in ("AWS-1", "AWS-2", "AWS-4", "AWS-5", "AWS-6", "AWS-7")
         for node in ("es-1", "es-2", "es-3")
     }
     assert ran.status == 0 and ran.diagnosis.causes == (), ran.text

@@ -58,7 +58,7 @@ def test_the_incident_is_found(lab, over_ssm):
     finally:
         run_lab("heal")
     assert ran.differing() == {("KEY-1", "es-2"): "fail", ("REPO-1", "es-2"): "fail"}, ran.text
-    assert [cause.id for cause in ran.diagnosis.causes] == ["stale-keystore"]
+    assert [cause.id for cause in ran.diagnosis.causes] == ["stale-static-keys"]
 
 
 def test_elasticsearch_without_an_address_is_not_checked_and_the_way_is_named(lab, tmp_path):

@@ -33,6 +33,18 @@ def test_the_operator_sees_the_nodes_and_their_network(profile):
     assert any(route.target == endpoint.id for route in table.routes)
 
 
+def test_the_operator_sees_the_nodes_role_and_what_it_may_do(profile):
+    """As AWS enforces it: by the documented policy, and by a bucket that has no policy of its own."""
+    place = aws.Place(bucket=names.BUCKET, base_path="prod")
+    ids = tuple(node.instance_id for node in names.nodes(2))
+    found = aws.ask(aws.Wanted(region=names.REGION, ids=ids, addresses=(), places=(place,)), profile, 10.0)
+    assert {i.metadata.endpoint for i in found.instances} == {"enabled"}
+    (bucket,), (held,), (simulation,) = found.policies.buckets, found.policies.profiles, found.policies.simulations
+    assert bucket.policy == () and held.roles == (f"arn:aws:iam::{names.ACCOUNT}:role/{names.ROLE}",)
+    assert {decision.decision for decision in simulation.decisions} == {"allowed"}
+    assert len(simulation.decisions) == 9
+
+
 def test_an_instance_moves_to_another_group_and_back(running_aws, profile, monkeypatch):
     monkeypatch.setattr(names, "AWS_STATE", running_aws.state)
     node = names.nodes(1)[0]

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from preflight import facts as records
-from preflight.probe.sections import dialling, network, routing
+from preflight.probe.sections import dialling, network, paths, routing
 from preflight.probe.sections.base import Deadline
 
 
@@ -158,17 +158,54 @@ def elsewhere():
 def test_the_route_chosen_for_each_kind(start, elsewhere, python):
     kinds = {
         "198.18.9.1": ("local", None, "lo"),
-        "198.18.9.5": ("on-link", None, "d0"),
-        "198.18.200.1": ("gateway", "198.18.9.254", "d0"),
+        # What leaves from 198.18.9.1 is looked up in table 100, which has a gateway for everything and no subnet.
+        "198.18.9.5": ("gateway", "198.18.9.7", "d0"),
+        "198.18.200.1": ("gateway", "198.18.9.7", "d0"),
         "198.18.10.1": ("blackhole", None, None),
         "198.18.11.1": ("unreachable", None, None),
         "198.18.12.1": ("prohibit", None, None),
         "fd05::1": ("none", None, None),
     }
     destinations = [{"purpose": f"peer:{address}", "target": address} for address in kinds]
-    _, paths = ask(start(shell=elsewhere, python=python), destinations=destinations)
-    assert {p.target: (p.kind, p.gateway, p.device) for p in paths} == kinds
-    assert [p.purpose for p in paths] == [d["purpose"] for d in destinations]
+    _, found = ask(start(shell=elsewhere, python=python), destinations=destinations)
+    assert {p.target: (p.kind, p.gateway, p.device) for p in found} == kinds
+    assert [p.purpose for p in found] == [d["purpose"] for d in destinations]
+
+
+def test_what_answers_from_the_published_address_is_asked_for_too(start, elsewhere):
+    """By a name of its own where it leaves from another address; a second address is no source of the kernel's."""
+    shell = (*elsewhere[:-2], elsewhere[-2].replace("&& eval", "&& ip addr add 198.18.8.1/24 dev d0 && eval"), "sh")
+    wanted = [
+        {"purpose": "peer:a", "target": "198.18.200.1", "source": source} for source in ("198.18.8.1", "198.18.9.1")
+    ]
+    _, found = ask(start(shell=shell), destinations=wanted)
+    assert [(p.source, p.gateway) for p in found] == [
+        ("198.18.9.1", "198.18.9.7"),
+        ("198.18.8.1", "198.18.9.254"),
+        ("198.18.9.1", "198.18.9.7"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("conf", "stub", "found"),
+    [
+        (
+            "search x\nnameserver 10.0.0.2\n nameserver fe80::1%eth0\n#nameserver 1.1.1.1\n",
+            None,
+            ["10.0.0.2", "fe80::1"],
+        ),
+        ("nameserver 127.0.0.53\n", "nameserver 10.0.0.2\n", ["10.0.0.2"]),
+        ("nameserver 127.0.0.53\n", None, []),
+        ("nameserver 127.0.0.1\n", "nameserver 10.0.0.9\n", []),
+        (None, None, []),
+    ],
+)
+def test_resolvers_are_read_where_they_are_written(tmp_path, conf, stub, found):
+    files = [tmp_path / "resolv.conf", tmp_path / "stub"]
+    for file, text in zip(files, (conf, stub), strict=True):
+        if text is not None:
+            file.write_text(text)
+    assert paths.resolvers([str(file) for file in files]) == found
 
 
 def test_dials_where_the_routes_refuse(start, elsewhere):

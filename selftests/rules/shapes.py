@@ -147,6 +147,44 @@ def policy_tables(survey: Survey) -> Survey:
     return survey
 
 
+def a_table_of_its_own(survey: Survey) -> Survey:
+    """A per-interface table with its rule on one node only: it says what the main table says."""
+    own = "198.18.0.13"
+    extra = [route("default", gateway="198.18.0.1", table="eth0"), route("198.18.0.0/24", table="eth0", scope="link")]
+    rules = (
+        Rule(family="inet", priority=0, text="from all lookup local"),
+        Rule(family="inet", priority=100, text=f"from {own} lookup eth0"),
+    )
+    return with_node(survey, "es-3", routing=replace(routing(own, extra=extra), rules=rules))
+
+
+def gateways_as_somebody_chose(survey: Survey) -> Survey:
+    """Off EC2, each subnet's gateway where its network's people put it: first, last, in the middle."""
+    survey = three_subnets(only_elsewhere(survey))
+    for number, last in ((1, 1), (2, 254), (3, 129)):
+        name, own, gateway = f"es-{number}", f"10.0.{number}.15", f"10.0.{number}.{last}"
+        found = survey.node(name).paths
+        assert not isinstance(found, Unknown)
+        paths = tuple(replace(p, gateway=gateway) if p.kind == "gateway" else p for p in found)
+        survey = with_node(survey, name, routing=routing(own, gateway), paths=paths)
+    return survey
+
+
+def resolvers_of_all_kinds(survey: Survey) -> Survey:
+    """One node asks the VPC's resolver by its link-local address, one a further server that no route leads to."""
+    own = {
+        "es-1": [("198.18.0.2", "on-link", None)],
+        "es-2": [("169.254.169.253", "on-link", None)],
+        "es-3": [("198.18.0.2", "on-link", None), ("fd00:ec2::253", "none", None)],
+    }
+    for name, servers in own.items():
+        found = survey.node(name).paths
+        assert not isinstance(found, Unknown)
+        asked = tuple(ChosenPath(purpose="dns", target=t, kind=k, gateway=g) for t, k, g in servers)  # type: ignore[arg-type]
+        survey = with_node(survey, name, paths=(*found, *asked))
+    return survey
+
+
 def _region_from_imds(survey: Survey) -> Survey:
     for number in (1, 2, 3):
         survey = surveys.region_missing(survey, f"es-{number}")
@@ -412,6 +450,9 @@ SHAPES: dict[str, Callable[[Survey], Survey]] = {
         voting_only,
         busy_host,
         policy_tables,
+        a_table_of_its_own,
+        gateways_as_somebody_chose,
+        resolvers_of_all_kinds,
         region_by_sdk_1,
         default_endpoint,
         before_regions,

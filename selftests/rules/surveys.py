@@ -38,6 +38,7 @@ from preflight.facts import (
     RoleCredentials,
     Route,
     Routing,
+    Rule,
     S3Client,
     ShardFailures,
     SignedList,
@@ -765,6 +766,50 @@ def route_upstream(survey: Survey, name: str) -> Survey:
     return s3_cut_off(survey, name)
 
 
+def route_blackhole(survey: Survey, name: str) -> Survey:
+    """A route of the node's own swallows what goes to S3."""
+    found = survey.node(name)
+    assert isinstance(found.routing, Routing) and not isinstance(found.paths, Unknown)
+    swallowed = route(S3_ADDRESS, kind="blackhole", device=None)
+    paths = tuple(
+        replace(p, kind="blackhole", gateway=None, device=None) if p.purpose.startswith("s3:") else p
+        for p in found.paths
+    )
+    table = replace(found.routing, routes=(*found.routing.routes, swallowed))
+    return s3_cut_off(with_node(survey, name, routing=table, paths=paths), name)
+
+
+def policy_route(survey: Survey, name: str) -> Survey:
+    """What the node's own address sends to S3 is looked up in a table that leads to a dead gateway."""
+    found, dead = survey.node(name), "198.18.0.254"
+    assert isinstance(found.routing, Routing) and not isinstance(found.paths, Unknown)
+    rule = Rule(family="inet", priority=100, text=f"from 198.18.0.1{name[-1]} to {S3_ADDRESS} lookup 77")
+    table = replace(
+        found.routing,
+        routes=(*found.routing.routes, route("default", gateway=dead, table="77")),
+        rules=(*found.routing.rules, rule),
+    )
+    paths = tuple(replace(p, gateway=dead) if p.purpose.startswith("s3:") else p for p in found.paths)
+    return s3_cut_off(with_node(survey, name, routing=table, paths=paths), name)
+
+
+def dns_silent(survey: Survey, name: str) -> Survey:
+    """No name has an address on this node."""
+    survey = s3_cut_off(survey, name)
+    survey = change_buckets(survey, name, dns="dns", addresses=(), tcp=None, milliseconds=5000.0)
+    found = survey.node(name)
+    assert not isinstance(found.paths, Unknown)
+    return with_node(survey, name, paths=tuple(p for p in found.paths if not p.purpose.startswith("s3:")))
+
+
+def answers_lost(survey: Survey, name: str) -> Survey:
+    """The node's own connections to its peers are never answered; theirs to it are."""
+    for other in [node.name for node in survey.nodes if node.name != name]:
+        for port in ("transport", "http"):
+            survey = port_fails(survey, name, other, "timeout", port)
+    return survey
+
+
 def dns_wrong(survey: Survey, name: str) -> Survey:
     """A line of /etc/hosts gives the bucket's name an address where nobody is; DNS has the right one."""
     survey = s3_cut_off(survey, name)
@@ -919,6 +964,24 @@ def host_down(survey: Survey, name: str) -> Survey:
     return _member_gone(with_node(survey, name, login=why, **sections), name)
 
 
+def host_frozen(survey: Survey, name: str) -> Survey:
+    """The node's sshd takes the connection and says nothing."""
+    survey = host_down(survey, name)
+    return with_node(survey, name, login=Unknown(reason=f"{name}: no banner from sshd within 5 s"))
+
+
+def host_key_changed(survey: Survey, name: str) -> Survey:
+    """The node shows another host key than the known one; the cluster has it all the same."""
+    lost = host_down(survey, name).node(name)
+    return replace(
+        survey,
+        nodes=tuple(
+            replace(lost, login=Unknown(reason=f"{name}: its host key is not the known one")) if n.name == name else n
+            for n in survey.nodes
+        ),
+    )
+
+
 def _member_gone(survey: Survey, name: str) -> Survey:
     gone = node_id(name)
     cluster = survey.clusters[0]
@@ -1046,6 +1109,12 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "sg-missing-peer": left_out,
     "route-drift": route_own,
     "route-drift-upstream": route_upstream,
+    "route-blackhole": route_blackhole,
+    "policy-route": policy_route,
+    "dns-server-down": dns_silent,
+    "route-table-swapped": route_upstream,
+    "endpoint-not-associated": route_upstream,
+    "nacl-return-path": answers_lost,
     "dns-wrong": dns_wrong,
     "clock-skew": clock_skew,
     "region-wrong": region_wrong,
@@ -1064,5 +1133,7 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "snapshot-partial": snapshot_partial,
     "elasticsearch-down": elasticsearch_down,
     "host-down": host_down,
+    "host-frozen": host_frozen,
+    "host-key-changed": host_key_changed,
 }
 """The lab's faults as surveys."""

@@ -7,7 +7,7 @@ import surveys
 from msgspec.structs import replace
 from surveys import healthy, route, route_own, route_upstream, routing, with_node
 
-from preflight.facts import CouldNotCheck, Unknown
+from preflight.facts import ChosenPath, CouldNotCheck, Rule, Unknown
 from preflight.judgement import NotApplicable
 from preflight.rules import path, routes
 
@@ -249,7 +249,7 @@ def test_the_rest_of_the_tables_beside_a_named_reference():
     """The reference itself is never judged; the others are, whatever the majority has."""
     survey = stray(healthy(reference="es-2"))
 
-    assert judge(survey, "es-1", routes.rest).expected == "the same tables as es-2"
+    assert judge(survey, "es-1", routes.rest).expected == "the same tables as es-2 (--reference)"
     with pytest.raises(NotApplicable, match="this is the reference node"):
         judge(survey, "es-2", routes.rest)
     with pytest.raises(CouldNotCheck, match="of the reference node es-2 is unknown"):
@@ -270,3 +270,64 @@ def test_a_link_route_outside_the_own_subnets_is_a_difference():
     paths = tuple(replace(p, kind="on-link", gateway=None) if p.purpose.startswith("s3:") else p for p in node.paths)
 
     assert "directly, though outside its own subnets" in judge(with_node(healthy(), "es-2", paths=paths)).observed
+
+
+def off_ec2(survey, *gateways):
+    """Nodes of one subnet that are no instances, each with that default gateway."""
+    for number, gateway in enumerate(gateways, start=1):
+        name = f"es-{number}"
+        none = replace(survey.node(name).imds, outcome="timeout", token_status=None, instance_id=None)
+        paths = tuple(replace(p, gateway=gateway) if p.gateway else p for p in survey.node(name).paths)
+        survey = with_node(survey, name, imds=none, routing=routing(f"198.18.0.1{number}", gateway), paths=paths)
+    return survey
+
+
+def test_off_ec2_a_gateway_is_the_subnets_where_all_its_hosts_say_so():
+    """Two gateways in one subnet are a difference there too, and the reference says why it is one."""
+    alike = off_ec2(healthy(), "198.18.0.254", "198.18.0.254", "198.18.0.254")
+    assert [judge(alike, name) for name in ("es-1", "es-2", "es-3")] == [None] * 3
+    assert routes.shape(alike, alike.node("es-1"))[-1] == ("its peers", (routes.NEAR,))
+
+    odd = off_ec2(healthy(), "198.18.0.254", "198.18.0.9", "198.18.0.254")
+    assert judge(odd, "es-1") is None
+    finding = judge(odd)
+    assert "through host 9 of its own subnet; es-1's through host 254 of its own subnet" in finding.observed
+    assert finding.expected == "as on es-1 (2 of 3 nodes take these routes)"
+
+
+def dns(survey, name, *kinds):
+    asked = tuple(ChosenPath(purpose="dns", target=f"198.18.0.{2 + at}", kind=kind) for at, kind in enumerate(kinds))
+    return with_node(survey, name, paths=(*survey.node(name).paths, *asked))
+
+
+def test_a_resolver_that_no_route_leads_to():
+    """One of two is no loss, all of them are."""
+    survey = healthy()
+    for name in ("es-1", "es-3"):
+        survey = dns(survey, name, "on-link")
+    assert judge(dns(survey, "es-2", "blackhole", "on-link")) is None
+    assert "the route to DNS is blackhole" in judge(dns(survey, "es-2", "blackhole")).observed
+
+
+def test_what_answers_a_peer_from_the_published_address_counts_too():
+    """Its own connections go well; what leaves from the address that the others know goes into a blackhole."""
+    survey = healthy()
+    found = survey.node("es-2").paths
+    answers = tuple(replace(p, kind="blackhole") for p in found if p.purpose.startswith("peer:"))
+    assert "the route to its peers is blackhole" in judge(with_node(survey, "es-2", paths=found + answers)).observed
+
+
+@pytest.mark.parametrize(
+    ("extra", "rule"),
+    [
+        (route("default", gateway="198.18.0.254", table="7"), "from 198.18.0.12 lookup 7"),
+        (route("default", gateway="198.18.0.1", table="7"), "from all to 10.0.0.0/8 lookup 7"),
+        (route("default", gateway="198.18.0.1", table="7"), "from 198.18.0.12 prohibit"),
+    ],
+)
+def test_a_policy_that_sends_something_another_way_is_shown(extra, rule):
+    """A warning: what traffic takes today is as on the others."""
+    rules = (Rule(family="inet", priority=100, text=rule),)
+    table = replace(routing("198.18.0.12", extra=[extra]), rules=rules)
+    finding = judge(with_node(healthy(), "es-2", routing=table), rule=routes.rest)
+    assert finding.warning and "+rule from" in finding.observed

@@ -2,12 +2,12 @@
 
 import binascii
 
-from .base import Unseen
+from .base import Unseen, read_text
 from .bucket import bucket_path
 from .dialling import STAY, Call, dial_all
 from .identity import identity
 from .network import Unresolved, addresses_of, is_address, split_target
-from .routing import taken_path
+from .routing import chosen_path, taken_path
 from .together import together, wrapped
 
 
@@ -91,14 +91,39 @@ def chosen(destinations, look):
     """The ChosenPath records; a name that has no address has no route to ask for and is left out."""
     found = []
     for destination in destinations:
+        if destination["purpose"] == "dns":
+            for address in resolvers():
+                try:
+                    found.append(taken_path("dns", address, look.deadline))
+                except Unseen:  # of a family that this kernel lacks: nobody is asked there
+                    continue
+            continue
         address = destination["target"].strip("[]")
         if not is_address(address):
             try:
                 address = addresses_of(address, look.deadline.left(5))[0]
             except Unresolved:
                 continue
-        found.append(taken_path(destination["purpose"], address, look.deadline))
+        path = taken_path(destination["purpose"], address, look.deadline)
+        found.append(path)
+        source = destination.get("source")
+        if source and source != path["source"] and path["kind"] != "local" and (":" in source) == (":" in address):
+            found.append(chosen_path(destination["purpose"], address, look.deadline, source))
     return found
+
+
+def resolvers(files=("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")):
+    """Addresses of the name servers that are asked over the network; behind systemd's stub its own."""
+    found = []
+    for path in files:
+        try:
+            words = [line.split() for line in read_text(path).splitlines()]
+        except (FileNotFoundError, Unseen):
+            continue
+        found = [line[1].partition("%")[0] for line in words if line[:1] == ["nameserver"] and len(line) > 1]
+        if found != ["127.0.0.53"]:
+            break
+    return [address for address in found if is_address(address) and not address.startswith(("127.", "::1"))]
 
 
 def bucket_and_route(asked, look, patience):

@@ -119,7 +119,10 @@ def taken_path(purpose, address, deadline):
     first = chosen_path(purpose, address, deadline)
     if first["source"] is None or first["kind"] == "local":
         return first
-    return chosen_path(purpose, address, deadline, first["source"])
+    try:
+        return chosen_path(purpose, address, deadline, first["source"])
+    except Unseen:  # an ip command or a kernel that does not take a source
+        return first
 
 
 def chosen_path(purpose, address, deadline, source=None):
