@@ -1,4 +1,4 @@
-"""Nodes found by ec2:// on the real lab: all of them, and one too many."""
+"""Nodes found by ec2:// on the real lab: all of them, one too many, and one node under two names."""
 
 import os
 import sys
@@ -49,3 +49,11 @@ def test_an_instance_that_did_not_join_is_told(found):
     assert f"{ec2.SPARE_ID} ({ec2.SPARE}, {ec2.SPARE_ADDRESS}) runs with Cluster={names.CLUSTER}" in ran.text
     assert ran.diagnosis.causes[0].id == "host-unreachable", ran.text
     assert ran.status == 10
+
+
+def test_a_node_under_two_names_is_told(lab, tmp_path):
+    """duplicate-node-in-inventory"""
+    twice = f"lab,{names.SSH_USER}@{lab.nodes[1].address}:22"
+    ran = Ran(tmp_path, "--sudo", f"--ssh-config={names.SSH_CONFIG}", hosts=twice, environ=LOGIN)
+    assert ran.differing() == {("CLUSTER-1", lab.nodes[1].address): "warning"}, ran.text
+    assert ran.status == 0

@@ -193,3 +193,5 @@ def test_one_path_mtu_everywhere_is_no_note():
         for target in ("es-1", "es-2", "es-3"):
             survey = kernel_saw(survey, source, target, path_mtu=65_535 if source == target else 9001)
     assert packets.notes(survey) == ()
+    # Who cannot say which member it is dials itself as it dials the others.
+    assert packets.notes(with_node(survey, "es-1", view=Unknown(reason="no login"))) == ()
