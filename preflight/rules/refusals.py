@@ -86,7 +86,8 @@ MEANINGS = (
         words="Elasticsearch on the node has no plugin for repositories of that type",
     ),
     Meaning(
-        pattern=r"timed? ?out|connection (refused|reset)|no route to host|network is unreachable|unknownhost"
+        # A blackhole route ends in SocketException: Invalid argument.
+        pattern=r"timed? ?out|socketexception|connection (refused|reset)|no route to host|network is unreachable|unknownhost"
         r"|name or service not known|unable to execute http request|pkix path building failed",
         kind="connection",
         words="S3 was not reached",

@@ -277,6 +277,7 @@ def test_host_down_blocks_its_own_checks_only(victim):
     assert {node for _, node in found} == {victim}
     unasked = {o.check for o in outcomes if o.node == victim and o.outcome == "not applicable"}
     assert {check for check, _ in found} == set(checks()) - unasked - {"NODE-1"}
+    assert unasked >= {check for check in checks() if check.startswith("AWS-")}
     (cause,) = diagnose(survey, outcomes).causes
     assert cause.id == "host-unreachable"
     assert set(cause.explains) == {*found, ("NODE-1", victim)}

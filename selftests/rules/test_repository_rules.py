@@ -205,6 +205,7 @@ def test_one_bad_repository_of_two_is_a_failure():
         ("Failed to connect to service endpoint:", "no credentials"),
         (f"Server returned HTTP response code: 401 for URL: {ROLE_URL}", "no credentials"),
         (surveys.CONNECT_TIMED_OUT, "connection"),
+        ("java.net.SocketException: Invalid argument", "connection"),
         (surveys.PKIX, "connection"),
         (surveys.NO_BUCKET, "bucket"),
         (surveys.REDIRECT, "region"),

@@ -50,6 +50,7 @@ def leads_to_s3(survey: Survey, node: NodeFacts) -> Finding | None:
     A node that opens TCP to every bucket has a way, whatever the table reads like; another kind of way than most nodes'
     is a warning. Raises CouldNotCheck, NotApplicable.
     """
+    places.control_plane(survey)
     own = way(survey, node)
     cut = cut_off(survey, node)
     if cut and not own.broken:
