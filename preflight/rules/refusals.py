@@ -87,8 +87,8 @@ MEANINGS = (
     ),
     Meaning(
         # A blackhole route ends in SocketException: Invalid argument.
-        pattern=r"timed? ?out|socketexception|connection (refused|reset)|no route to host|network is unreachable|unknownhost"
-        r"|name or service not known|unable to execute http request|pkix path building failed",
+        pattern=r"timed? ?out|socketexception|connection (refused|reset)|no route to host|network is unreachable"
+        r"|unknownhost|name or service not known|unable to execute http request|pkix path building failed",
         kind="connection",
         words="S3 was not reached",
     ),
