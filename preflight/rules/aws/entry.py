@@ -12,7 +12,7 @@ from ...facts.policies import Condition, Policy
 from ...judgement import Finding, NotApplicable
 from .. import members
 from . import places, policies, requests, s3_route
-from .s3_route import Way
+from .ways import Way
 
 LETS_IN = "the policies of the bucket and of the endpoint on the way let this node list, read, write and delete"
 

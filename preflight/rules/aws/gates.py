@@ -6,7 +6,6 @@ A network ACL knows no prefix list: it has to let through S3's own addresses, an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,9 +13,7 @@ from ...facts import BucketPath, CouldNotCheck, NodeFacts, Survey, Unknown, know
 from ...facts.aws import Direction
 from .. import members
 from . import acls, groups, places
-
-if TYPE_CHECKING:
-    from .s3_route import Way
+from .ways import Way
 
 LET_THROUGH = "security groups and network ACLs let the node reach S3, and the answers back"
 

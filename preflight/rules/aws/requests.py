@@ -7,7 +7,7 @@ from ...facts import BucketPath, CouldNotCheck, Imds, NodeFacts, Repository, Sig
 from ...judgement import NotApplicable
 from .. import repository, role, signing
 from . import places, policies
-from .s3_route import Way
+from .ways import Way
 
 CORE = ("s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 """Without one of these there is no snapshot."""

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal
-
-import msgspec
 
 from ... import s3
 from ...facts import BucketPath, CouldNotCheck, NodeFacts, Survey, Unknown, known
@@ -13,35 +10,7 @@ from ...facts.aws import Endpoint, Instance, RouteTable
 from ...judgement import Finding, NotApplicable
 from .. import members, path, routes
 from . import gates, groups, places
-
-Kind = Literal[
-    "gateway endpoint", "interface endpoint", "NAT gateway", "internet gateway", "transit gateway", "network interface"
-]
-
-KINDS: tuple[tuple[str, Kind], ...] = (
-    ("vpce-", "gateway endpoint"),
-    ("nat-", "NAT gateway"),
-    ("igw-", "internet gateway"),
-    ("tgw-", "transit gateway"),
-    ("eni-", "network interface"),
-)
-"""What a route hands packets to, by how its id begins. source: EC2 API reference, Route."""
-
-
-class Way(msgspec.Struct, frozen=True, kw_only=True):
-    """How a subnet's traffic leaves for S3.
-
-    kind, target: None where no route leads there; words: the table and where it leads
-    broken: it ends there (no route, a blackhole, a gateway or endpoint that is not available)
-    """
-
-    vpc: str
-    subnet: str
-    table: str
-    kind: Kind | None
-    target: str | None
-    words: str
-    broken: bool = False
+from .ways import KINDS, Kind, Way
 
 
 def leads_to_s3(survey: Survey, node: NodeFacts) -> Finding | None:
