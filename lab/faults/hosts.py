@@ -59,7 +59,14 @@ FAULTS: Mapping[str, Fault] = {
         "Elasticsearch is stopped on the node",
         _stop_elasticsearch,
         _start_elasticsearch,
-        Expected("elasticsearch-down", {("CLUSTER-1", "victim"): "fail", ("REPO-1", "victim"): "could not check"}),
+        Expected(
+            "elasticsearch-down",
+            {
+                ("CLUSTER-1", "victim"): "fail",
+                ("REPO-1", "victim"): "could not check",
+                ("TLS-1", "victim"): "not applicable",
+            },
+        ),
         leaves=True,
     ),
     "host-down": Fault(

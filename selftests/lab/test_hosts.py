@@ -86,7 +86,7 @@ def hosts(clean):
     assert traces() == clean
 
 
-@pytest.mark.parametrize("seconds", [0.5, 1.5, 3.0])
+@pytest.mark.parametrize("seconds", [0.8, 1.5, 3.0])
 def test_an_interrupted_up_leaves_nothing(clean, seconds):
     process = subprocess.Popen(
         [sys.executable, "-m", "lab", "up", "--nodes", "2", "--without-elasticsearch"],
@@ -232,7 +232,10 @@ def test_exec_hands_through_output_and_status(hosts):
 
 def test_the_inventory_names_the_hosts(hosts):
     group = yaml.safe_load(names.INVENTORY.read_text())["lab"]
-    assert group["hosts"] == {"es-1": {"ansible_host": "198.18.0.11"}, "es-2": {"ansible_host": "198.18.0.12"}}
+    assert group["hosts"] == {
+        "es-1": {"ansible_host": "198.18.0.11", "ansible_aws_ssm_instance_id": ES1.instance_id},
+        "es-2": {"ansible_host": "198.18.0.12", "ansible_aws_ssm_instance_id": ES2.instance_id},
+    }
     assert group["vars"]["ansible_user"] == "admin" and group["vars"]["ansible_become"] is True
 
 
