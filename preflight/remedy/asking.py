@@ -125,6 +125,13 @@ def restart(node: NodeFacts) -> str:
     return "stop and start Elasticsearch as it was started"
 
 
+def tool_variables(install: Install | None, conf: str) -> str:
+    """What a tool of Elasticsearch needs in its environment for this node. conf: its configuration folder"""
+    # Only the packages' scripts read a file that says where Java is; sudo leaves the variables behind.
+    java = install.java_home if install and install.layout == "tar" else None
+    return f"ES_PATH_CONF={shlex.quote(conf)}" + (f" ES_JAVA_HOME={shlex.quote(java)}" if java else "")
+
+
 def unit_of(node: NodeFacts) -> str | None:
     """The systemd unit that starts this node; None where there is none, or where it may be another process's."""
     if isinstance(node.process, Process) and (node.process.unit or node.process.others):

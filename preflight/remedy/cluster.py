@@ -7,7 +7,7 @@ import shlex
 from ..facts import Install, NodeFacts, Survey, Unknown
 from ..judgement import Command, Remedy
 from ..rules import cluster, members, repository, snapshots
-from .asking import CONTROLLER, ask, restarting
+from .asking import CONTROLLER, ask, restarting, tool_variables
 
 S3_PLUGIN = "repository-s3"
 """A plugin of its own up to 7.17; from 8.0 on a module of every distribution."""
@@ -69,9 +69,7 @@ def _plugins(node: NodeFacts, arguments: str) -> Command:
     if install is None:
         return Command(where=node.name, text=f"sudo {tool}")
     owner = f"-u {shlex.quote(install.service_user)} " if install.layout == "tar" and install.service_user else ""
-    java = f" ES_JAVA_HOME={shlex.quote(install.java_home)}" if install.layout == "tar" and install.java_home else ""
-    text = f"sudo {owner}ES_PATH_CONF={shlex.quote(install.path_conf)}{java} {tool}"
-    return Command(where=node.name, text=text)
+    return Command(where=node.name, text=f"sudo {owner}{tool_variables(install, install.path_conf)} {tool}")
 
 
 def take_snapshot(survey: Survey, node: NodeFacts) -> Remedy:

@@ -10,7 +10,7 @@ from ..facts import Install, Keystore, NodeFacts, Survey
 from ..judgement import Command, Remedy, Step
 from ..rules import keystore, members, role
 from . import steps
-from .asking import reload, restart_does_too, restarting, stamp, unlocking, verify_on, waits
+from .asking import reload, restart_does_too, restarting, stamp, tool_variables, unlocking, verify_on, waits
 from .refusal import not_yet, role_not_proven
 from .region import drop_removed_settings
 
@@ -156,11 +156,8 @@ def tool(node: NodeFacts, verb: str, arguments: Sequence[str] = ()) -> Command:
     home = install.home if install else "/usr/share/elasticsearch"
     conf = install.path_conf if install else str(PurePosixPath(keystore_path(node)).parent)
     words = " ".join(shlex.quote(word) for word in (f"{home}/bin/elasticsearch-keystore", verb, *arguments))
-    # Only the packages' scripts read a file that says where Java is; sudo leaves the variables behind.
-    java = install.java_home if install and install.layout == "tar" else None
-    variables = f"ES_PATH_CONF={shlex.quote(conf)}" + (f" ES_JAVA_HOME={shlex.quote(java)}" if java else "")
     env = "env " if _container(node) else ""
-    return Command(where=node.name, text=f"{as_root(node)}{env}{variables} {words}")
+    return Command(where=node.name, text=f"{as_root(node)}{env}{tool_variables(install, conf)} {words}")
 
 
 def _container(node: NodeFacts) -> str | None:

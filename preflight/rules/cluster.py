@@ -139,7 +139,7 @@ def alike(survey: Survey, node: NodeFacts) -> Finding | None:
 def lacking_plugins(survey: Survey, node: NodeFacts) -> dict[str, str]:
     """{"NAME VERSION": who has it}: repository plugins of members of this node's version that this node lacks.
 
-    None where that is not known.
+    Empty where that is not known.
     """
     try:
         own = members.member_of(survey, node)
