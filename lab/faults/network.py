@@ -75,22 +75,27 @@ def _restore_route(lab: Lab, victim: Node) -> None:
     network.default_route(victim, victim.subnet.gateway)
 
 
+def drop_at_router(table: str, hook: str, match: str) -> None:
+    """Have the router drop what matches, in a table of its own. hook: forward, or input for what is asked of itself"""
+    network.nft(
+        names.ROUTER_NAMESPACE,
+        f"""
+        table ip {table} {{
+            chain {hook} {{
+                type filter hook {hook} priority 0; policy accept;
+                {match} drop
+            }}
+        }}
+        """,
+    )
+
+
 def _upstream_table(victim: Node) -> str:
     return f"fault_es_{victim.number}"
 
 
 def _lose_upstream(lab: Lab, victim: Node) -> None:
-    network.nft(
-        names.ROUTER_NAMESPACE,
-        f"""
-        table ip {_upstream_table(victim)} {{
-            chain forward {{
-                type filter hook forward priority 0; policy accept;
-                ip saddr {victim.address} ip daddr {names.AWS_SUBNET} drop
-            }}
-        }}
-        """,
-    )
+    drop_at_router(_upstream_table(victim), "forward", f"ip saddr {victim.address} ip daddr {names.AWS_SUBNET}")
     network.end_connections(victim, names.AWS_ADDRESS)
 
 
@@ -131,17 +136,7 @@ def _resolver_table(victim: Node) -> str:
 
 
 def _silence_resolver(lab: Lab, victim: Node) -> None:
-    network.nft(
-        names.ROUTER_NAMESPACE,
-        f"""
-        table ip {_resolver_table(victim)} {{
-            chain input {{
-                type filter hook input priority 0; policy accept;
-                ip saddr {victim.address} ip daddr {names.DNS} drop
-            }}
-        }}
-        """,
-    )
+    drop_at_router(_resolver_table(victim), "input", f"ip saddr {victim.address} ip daddr {names.DNS}")
 
 
 def _hear_resolver(lab: Lab, victim: Node) -> None:

@@ -8,7 +8,7 @@ from .. import ec2, names, network
 from ..names import Node
 from ..state import Lab
 from .fault import STOPS_AT_MASTER, Expected, Fault
-from .network import CUT_OFF
+from .network import CUT_OFF, drop_at_router
 
 
 def _swap_table(lab: Lab, victim: Node) -> None:
@@ -43,16 +43,10 @@ def _restrict(lab: Lab, victim: Node) -> None:
     subnets = ", ".join(sorted({peer.subnet.cidr for peer in peers}))
     answer = "tcp flags & (syn | ack) == syn | ack"
     # Answers to new connections alone: those between the nodes stay and keep the cluster.
-    network.nft(
-        names.ROUTER_NAMESPACE,
-        f"""
-        table ip {_acl_table(victim)} {{
-            chain forward {{
-                type filter hook forward priority 0; policy accept;
-                ip saddr {{ {subnets} }} ip daddr {victim.subnet.cidr} tcp dport 32768-60999 {answer} drop
-            }}
-        }}
-        """,
+    drop_at_router(
+        _acl_table(victim),
+        "forward",
+        f"ip saddr {{ {subnets} }} ip daddr {victim.subnet.cidr} tcp dport 32768-60999 {answer}",
     )
 
 
