@@ -52,12 +52,13 @@ def test_a_healthy_cluster_is_as_green_as_over_ssh_with_one_command_a_phase(lab,
 
 
 def test_the_incident_is_found(lab, over_ssm):
-    run_lab("break", "stale-keystore", "es-2")
+    victim = next(node for node in lab.nodes if node != elasticsearch.master(lab.nodes))
+    run_lab("break", "stale-keystore", victim.name)
     try:
         ran = over_ssm()
     finally:
         run_lab("heal")
-    assert ran.differing() == {("KEY-1", "es-2"): "fail", ("REPO-1", "es-2"): "fail"}, ran.text
+    assert ran.differing() == {("KEY-1", victim.name): "fail", ("REPO-1", victim.name): "fail"}, ran.text
     assert [cause.id for cause in ran.diagnosis.causes] == ["stale-static-keys"]
 
 
