@@ -137,7 +137,8 @@ def host(_given_node: str, pytestconfig: pytest.Config) -> Any:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
+    with verdicts.untraced(item, call):
+        report = yield
     verdicts.judge(item.config.stash[RUN], item, call, report)
     return report
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -32,6 +34,10 @@ STATUS: dict[Verdict, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 """pytest's category, letter and word for the outcomes that are not simply passed or failed."""
 
 
+TOLD = (Failed, CouldNotCheck, ConnectionFailed, NotApplicable)
+"""Exceptions of a check of which every output shows our own words."""
+
+
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How one test ended, before waivers. text: what every output shows of it, None to leave pytest's own."""
 
@@ -42,13 +48,28 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     remedy: Remedy | None = None
 
 
+@contextmanager
+def untraced(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
+    """Keep an exception from pytest whose report a check writes itself: to format the traceback, which nobody would
+    see, costs several times what the check does."""
+    excinfo = call.excinfo
+    if check_of(item) is None or excinfo is None or not isinstance(excinfo.value, TOLD):
+        yield
+        return
+    call.excinfo = None
+    try:
+        yield
+    finally:
+        call.excinfo = excinfo
+
+
 def judge(run: Run, item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestReport) -> None:
     """Give a test's report its outcome. Tests that are no check and ask for no node keep pytest's own."""
     redact_report(report)
     check, node = check_of(item), nodes.name_of(item)
     if (check is None and node is None) or report.when == "teardown":
         return
-    if report.when == "setup" and report.passed:
+    if report.when == "setup" and call.excinfo is None:
         return
     ending = _ending(run, check, node or "", call, report)
     outcome = _outcome(check, item, node or "", ending)

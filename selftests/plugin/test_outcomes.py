@@ -120,3 +120,44 @@ def test_markers_select_by_severity(project):
 def test_facts_are_judged_as_recorded_and_kept(project):
     project.run("-k", "passes")
     assert (project.report / "facts.json").read_bytes() == (project.path / "facts.json").read_bytes()
+
+
+SET_UP = '''
+import pytest
+from preflight.check import check
+from preflight.facts import CouldNotCheck
+
+@pytest.fixture
+def unread(node):
+    raise CouldNotCheck("that file was not read")
+
+@check("SETUP-1", severity="critical", needs=())
+def test_needs_what_was_not_read(unread, node):
+    """One."""
+    raise AssertionError("a check runs without what it takes")
+'''
+
+
+def test_a_check_whose_fixture_could_not_be_had_does_not_run(project):
+    project.tests(SET_UP)
+    assert project.run("-k", "needs_what").ret == 10
+    found = {outcome for (check, node), outcome in project.results().items() if node != "es-3"}
+    assert found == {"could not check"}
+    assert "a check runs without" not in (project.report / "results.jsonl").read_text()
+
+
+def test_pytest_formats_no_traceback_that_nobody_sees(project):
+    project.tests(
+        FAILS
+        + """
+import _pytest._code.code
+
+def unwanted(*args):
+    raise SystemError("pytest formats a traceback")
+
+_pytest._code.code.ExceptionInfoFormatter.repr_traceback = unwanted
+"""
+    )
+    project.record(project.made.healthy(2))
+    assert project.run(apart=True).ret == 1
+    assert set(project.results().values()) == {"fail"}
