@@ -281,11 +281,13 @@ class _Gathering:
         return aws.Tags(source="ec2://", tags=dict(filters)) if filters and once else None
 
     def _api(self, cluster: Cluster) -> Api | None:
-        """Elasticsearch on a node that is in that cluster."""
-        return next(
-            (a.api for a in self.asked if a.api and isinstance(a.view, View) and a.view.cluster_uuid == cluster.uuid),
-            None,
-        )
+        """Elasticsearch on a node that is in that cluster: on the elected master, else where one is seen."""
+        in_it = [
+            (_is_master(a.view), a.view.master_id is not None, a.api)
+            for a in self.asked
+            if a.api and isinstance(a.view, View) and a.view.cluster_uuid == cluster.uuid
+        ]
+        return max(in_it, key=lambda one: one[:2])[2] if in_it else None
 
     def _gather(self, cluster: Cluster, evidence: Evidence) -> None:
         api = self._api(cluster)
