@@ -23,8 +23,6 @@ ENVIRONMENT: Mapping[str, str] = {
 _lock = RLock()  # abort comes from a signal handler, which may interrupt whoever holds it
 _running: set[subprocess.Popen[str]] = set()
 _aborted = False
-_left: list[subprocess.Popen[bytes]] = []
-"""What `start` started: dropped, Python would warn that it still runs."""
 
 
 def run(
@@ -106,11 +104,11 @@ def start(name: str, argv: Sequence[str | Path], environment: Mapping[str, str] 
             env=dict(environment),
         )
         try:
-            _left.append(process)
             (RUN / f"{name}.pid").write_text(f"{process.pid} {start_time(process.pid)}\n")
         except BaseException:
             process.kill()
             raise
+    process.returncode = 0  # it is left running: Python would warn of that, at the latest when it ends itself
     return process.pid
 
 
