@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 
 
+@functools.lru_cache(maxsize=4096)  # rules ask again and again after the few addresses of one cluster
 def is_address(text: str) -> bool:
     """True for an IPv4 or IPv6 address, False for a name."""
     try:

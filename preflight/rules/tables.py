@@ -7,6 +7,7 @@ lease decides (container bridges, metrics, source addresses, expiring and link-l
 from __future__ import annotations
 
 import difflib
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable
@@ -21,10 +22,15 @@ SUBNET = "its own subnet"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+@functools.lru_cache(maxsize=4096)
+def _network(address: str, prefix: int) -> Network:
+    return ipaddress.ip_interface(f"{address}/{prefix}").network
+
+
 def subnets(routing: Routing) -> tuple[Network, ...]:
     """The subnets of the host's global addresses, container bridges left out."""
     return tuple(
-        ipaddress.ip_interface(f"{a.address}/{a.prefix}").network
+        _network(a.address, a.prefix)
         for a in routing.addresses
         if a.scope == "global" and not NOISE.match(a.device)
     )

@@ -17,6 +17,11 @@ TESTS = Path(__file__).parents[2] / "tests"
 
 
 @functools.cache
+def _wanted(function: object) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)  # type: ignore[arg-type]
+
+
+@functools.cache
 def _module(path: Path) -> ModuleType:
     """A file of tests/, under a name that no selftest has."""
     spec = importlib.util.spec_from_file_location(f"checks.{path.stem}", path)
@@ -37,7 +42,7 @@ def outcome(check: Check, function: object, survey: Survey, name: str) -> Outcom
     """How one check ends on one node."""
     node = survey.node(name)
     fixtures = {"node": node, "survey": survey}
-    wanted = {name: fixtures[name] for name in inspect.signature(function).parameters}  # type: ignore[arg-type]
+    wanted = {name: fixtures[name] for name in _wanted(function)}
     said = {"check": check.id, "node": node.name, "severity": check.severity, "title": check.title}
     try:
         function(**wanted)  # type: ignore[operator]
