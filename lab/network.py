@@ -122,6 +122,54 @@ def swap_table(subnet: Subnet, *, swapped: bool) -> None:
         run([*router, "delete", "priority", priority], check=False)
 
 
+def narrow(node: Node, octets: int, *, told: bool) -> None:
+    """The router takes no packet of more than so many bytes between a node and AWS, either way.
+
+    told: it says so by ICMP, as a router must; where a filter on the way drops that, nobody learns of it
+    """
+    router = ["ip", "-n", names.ROUTER_NAMESPACE]
+    for way, source, target, device in (
+        (0, node.address, names.AWS_SUBNET, "aws"),
+        (1, names.AWS_SUBNET, node.address, node.subnet.bridge),
+    ):
+        table = str(_narrow_table(node) + way)
+        run([*router, "route", "replace", target, "dev", device, "table", table, "mtu", "lock", str(octets)])
+        run([*router, "rule", "add", "from", source, "to", target, "lookup", table, "priority", table])
+    if not told:
+        nft(
+            names.ROUTER_NAMESPACE,
+            f"""
+            table ip {_narrow_filter(node)} {{
+                chain output {{
+                    type filter hook output priority 0; policy accept;
+                    ip daddr {{ {node.address}, {names.AWS_SUBNET} }} icmp type destination-unreachable drop
+                }}
+            }}
+            """,
+        )
+
+
+def widen(node: Node) -> None:
+    """The router takes packets of any length again, and nobody remembers that it did not."""
+    router = ["ip", "-n", names.ROUTER_NAMESPACE]
+    for way in (0, 1):
+        table = str(_narrow_table(node) + way)
+        run([*router, "rule", "delete", "priority", table], check=False)
+        run([*router, "route", "flush", "table", table], check=False)
+    unfilter(names.ROUTER_NAMESPACE, _narrow_filter(node), family="ip")
+    for namespace in (node.namespace, names.AWS_NAMESPACE):
+        run(["ip", "-n", namespace, "route", "flush", "cache"])
+
+
+def _narrow_table(node: Node) -> int:
+    """The router's routing tables for what is narrow, one each way, and their rules' priorities."""
+    return 1000 + 2 * node.number
+
+
+def _narrow_filter(node: Node) -> str:
+    return f"fault_mtu_{node.number}"
+
+
 def attach(node: Node, others: tuple[Node, ...]) -> None:
     """The node's namespace, plugged into its subnet's bridge, with its address, routes and IMDS address."""
     subnet = node.subnet

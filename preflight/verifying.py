@@ -50,7 +50,7 @@ def verify(
     left, failed = list(repositories), set[str]()
     end = time.monotonic() + patience.budget
     while left and not cancelled.is_set():
-        cut_off = {bucket.repository for bucket in buckets() if bucket.tcp != "open"}
+        cut_off = {bucket.repository for bucket in buckets() if bucket.tcp != "open" or bucket.tls == "timeout"}
         repository = next((r for r in left if r.name not in cut_off and r.client not in failed), left[0])
         left.remove(repository)
         seconds = end - time.monotonic()

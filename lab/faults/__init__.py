@@ -10,6 +10,7 @@ from .acting import (
     expected_members,
     heal,
     on_sdk_v1,
+    run_of,
 )
 from .combinations import COMBINATIONS, Combination
 from .fault import Expected, Fault
@@ -30,4 +31,5 @@ __all__ = [
     "expected_members",
     "heal",
     "on_sdk_v1",
+    "run_of",
 ]

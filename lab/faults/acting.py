@@ -9,7 +9,7 @@ from ..errors import LabError
 from ..names import Node
 from ..progress import say
 from ..state import Lab
-from .fault import Expected, peer_of
+from .fault import Expected, Run, peer_of
 from .table import FAULTS
 
 ONLY_ON_REQUEST = frozenset({"CLUSTER-2", *(f"AWS-{number}" for number in range(1, 8))})
@@ -40,15 +40,22 @@ def expected(
     rules = {**then.outcomes, **(then.on_master if is_master else {})}
     has_peer = any(who == "peer" for _, who in rules)
     found: dict[tuple[str, str], str] = {}
-    for node in lab.nodes:
-        who = "victim" if node == victim else "peer" if has_peer and node == peer_of(lab, victim) else "others"
+    judged = [
+        ("victim" if node == victim else "peer" if has_peer and node == peer_of(lab, victim) else "others", node.name)
+        for node in lab.nodes
+    ]
+    checks = tuple(checks)
+    for who, name in (*judged, *FAULTS[fault].run(lab, victim).besides.items()):
         for check in checks:
-            if check in ONLY_ON_REQUEST:
-                continue
-            outcome = rules.get((check, who), rules.get(("*", who)))
+            outcome = rules.get((check, who), None if check in ONLY_ON_REQUEST else rules.get(("*", who)))
             if outcome is not None:
-                found[check, node.name] = outcome
+                found[check, name] = outcome
     return found
+
+
+def run_of(row: str, lab: Lab, victim: Node | None) -> Run:
+    """How the suite is run while that is broken. row: a fault's name, or what else a matrix has for a row"""
+    return FAULTS[row].run(lab, victim) if victim is not None and row in FAULTS else Run()
 
 
 def expected_members(lab: Lab) -> tuple[Node, ...]:

@@ -1,8 +1,8 @@
 """What a fault is: how it is broken, how it is mended, and exactly what the suite must then say.
 
 Expected outcomes are written by who a node is to the fault: `victim`, `peer` (the one peer that port-dropped cuts off)
-and `others` (every node but the victim; but victim and peer in port-dropped). Everything not named must be as on a
-healthy cluster. `*` is every check not named.
+and `others` (every node but the victim; but victim and peer in port-dropped), or a word of the row's own (Run.besides).
+Everything not named must be as on a healthy cluster. `*` is every check not named that needs no asking for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..names import Node
 from ..state import Lab
 
 Outcomes = Mapping[tuple[str, str], str]
-"""(check id or "*", "victim" | "peer" | "others") to the outcome it must have."""
+"""(check id or "*", "victim" | "peer" | "others" | a key of Run.besides) to the outcome it must have."""
 
 Act = Callable[[Lab, Node], None]
 
@@ -30,12 +30,32 @@ class Expected(NamedTuple):
 
     cause: id of the cause that the diagnosis must name first, and alone but for besides; None where nothing is wrong
     outcomes: for a data node; on_master: what changes when the victim is the elected master
+    whose: who of the outcomes' the first cause must name
     """
 
     cause: str | None
     outcomes: Outcomes
     on_master: Outcomes = {}  # noqa: RUF012 - a NamedTuple's default, never written to
     besides: tuple[str, ...] = ()
+    whose: str = "victim"
+
+
+class Run(NamedTuple):
+    """How the suite is run on a lab with one fault, where that is not as on any other.
+
+    hosts, options, environ: as an operator gives them (lab.suite.Ran)
+    besides: {who: node name} of what it judges besides the lab's nodes, or names among them
+    """
+
+    hosts: str = "lab"
+    options: tuple[str, ...] = ()
+    environ: Mapping[str, str] = {}
+    besides: Mapping[str, str] = {}
+
+
+def as_ever(lab: Lab, victim: Node) -> Run:
+    """As on a healthy cluster."""
+    return Run()
 
 
 class Fault(NamedTuple):
@@ -50,6 +70,7 @@ class Fault(NamedTuple):
     leaves: the victim is no member of the cluster while it is broken
     everywhere: it strikes the whole cluster whichever node is named; what follows is written for the elected master
     subnets: in how many the lab's nodes must be
+    run: how the suite is run while it is broken
     """
 
     what: str
@@ -65,6 +86,7 @@ class Fault(NamedTuple):
     leaves: bool = False
     everywhere: bool = False
     subnets: int = 1
+    run: Callable[[Lab, Node], Run] = as_ever
 
 
 def peer_of(lab: Lab, victim: Node) -> Node:

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import archive, bucket, hosts, keystore, mesh, network, region, role, snapshots, sources, subnets
+from . import (
+    archive,
+    bucket,
+    hosts,
+    inventory,
+    keystore,
+    mesh,
+    network,
+    packets,
+    region,
+    role,
+    snapshots,
+    sources,
+    subnets,
+)
 from .fault import Fault
 
 FAULTS: Mapping[str, Fault] = {
@@ -14,9 +28,11 @@ FAULTS: Mapping[str, Fault] = {
     **region.FAULTS,
     **role.FAULTS,
     **network.FAULTS,
+    **packets.FAULTS,
     **mesh.FAULTS,
     **subnets.FAULTS,
     **bucket.FAULTS,
     **snapshots.FAULTS,
+    **inventory.FAULTS,
     **hosts.FAULTS,
 }

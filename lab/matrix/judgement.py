@@ -62,9 +62,11 @@ def declared(lab: Lab, placed: Placed, checks: set[str]) -> Declared:
     outcomes = faults.expected(row, checks, lab, victim, is_master=placed.is_master)
     if then.cause is None:
         return Declared(outcomes, ())
-    must = frozenset({victim.name})
+    must = frozenset({faults.run_of(row, lab, victim).besides.get(then.whose, victim.name)})
     may = must | {node for (_, node), outcome in outcomes.items() if outcome in ("fail", "warning")}
-    return Declared(outcomes, tuple(Named(id, must, may) for id in (then.cause, *then.besides)))
+    # What stands beside a cause that is not the victim's may be told of anybody with an outcome.
+    beside = must if then.whose == "victim" else frozenset()
+    return Declared(outcomes, (Named(then.cause, must, may), *(Named(id, beside, may) for id in then.besides)))
 
 
 def _of_combination(combination: Combination, placed: Placed) -> Declared:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .. import distribution, state
+from .. import distribution, faults, state
 from ..errors import LabError
 from ..names import CHECKOUT
 from ..suite import Ran
@@ -92,7 +92,8 @@ class Matrix:
         shutil.rmtree(directory, ignore_errors=True)
         nodes = tuple(sorted({node for _, node in state.require().broken}))
         try:
-            ran = Ran(directory)
+            how = faults.run_of(cell.row, state.require(), placed.by_who.get("victim"))
+            ran = Ran(directory, *how.options, hosts=how.hosts, environ=how.environ)
         except LabError as error:
             return _not_judged(version, cell, str(error))
         seconds = {"arrange": arranged - began, "suite": time.monotonic() - arranged}

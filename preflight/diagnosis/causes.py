@@ -13,7 +13,7 @@ from ..facts import CouldNotCheck, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, routes
 from ..rules import node as rules
-from . import aws, bucket, keys, outside, policies, ports, role, tls
+from . import aws, bucket, keys, outside, packets, policies, ports, role, tls
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -119,7 +119,7 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
 def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
     """What else keeps a node from a bucket: its certificate, or routes with nothing to compare them with."""
     finding = path.reaches_buckets(scene.survey, node)
-    decided = (bucket.wrong_name, bucket.missing, bucket.untrusted)
+    decided = (bucket.wrong_name, bucket.missing, bucket.untrusted, packets.lost_to_s3)
     if (
         finding is None
         or any(ask(scene, node) is not None for ask in decided)
@@ -197,6 +197,7 @@ ROWS = (
     Row(id="route-own", ask=_own_route),
     Row(id="route-table", ask=aws.subnet_route),
     Row(id="route-upstream", ask=_upstream),
+    Row(id="path-mtu", ask=packets.lost_to_s3),
     Row(id="repository-plugin-missing", ask=bucket.unknown_type),
     Row(id="bucket-missing", ask=bucket.missing),
     Row(id="tls-untrusted", ask=bucket.untrusted),
@@ -241,6 +242,7 @@ def ranked(scene: Scene) -> tuple[Cause, ...]:
     """Every cause that explains something, those behind a failure before those behind warnings, each in order."""
     causes = _asked(scene, NODES_FIRST)
     causes += ports.blocked(scene, explained={pair for cause in causes for pair in cause.explains})
+    causes += packets.lost_between(scene)
     causes += _asked(scene, ROWS)
     explained = {pair for cause in causes for pair in cause.explains}
     causes += _findings_themselves(scene, explained)

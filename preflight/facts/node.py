@@ -299,6 +299,7 @@ class Dial(Fact, frozen=True, kw_only=True):
     tls: how a TLS handshake ended: "ok", "timeout", or OpenSSL's words; None where none was tried
     chain: SHA-256 fingerprints of the certificates shown, the server's own first; whole_chain: those are all
     path_mtu: bytes, retransmits: packets sent again, both as the kernel saw this connection; None: not told
+    short: tls once more with packets of at most 576 bytes, tried where tls is "timeout"
     source: probe question `paths`, one non-blocking connect per target, all targets at once; open is still up after a
     tenth of a second, or has finished a handshake
     """
@@ -315,6 +316,7 @@ class Dial(Fact, frozen=True, kw_only=True):
     whole_chain: bool = False
     path_mtu: int | None = None
     retransmits: int = 0
+    short: str | None = None
 
 
 class Certificate(Fact, frozen=True, kw_only=True):
@@ -409,6 +411,25 @@ class Leftovers(Fact, frozen=True, kw_only=True):
     more: bool
 
 
+class Packets(Fact, frozen=True, kw_only=True):
+    """What became of packets as long as the kernel sends them to a bucket.
+
+    path_mtu: bytes, retransmits: packets sent again, unacknowledged: packets; as the kernel saw the connection
+    step: what had no answer in time: "handshake" (TLS, after the client's hello) or "request" (a HEAD with a header
+    that makes it longer than a packet); None where both were answered
+    answered, unanswered: most bytes of a packet, path_mtu among them, with which the same had an answer and had none
+    when it was tried once more, all at once (TCP_MAXSEG); none where step is None
+    source: probe question `paths`
+    """
+
+    path_mtu: int | None
+    retransmits: int
+    unacknowledged: int
+    step: Literal["handshake", "request"] | None = None
+    answered: tuple[int, ...] = ()
+    unanswered: tuple[int, ...] = ()
+
+
 class BucketPath(Fact, frozen=True, kw_only=True):
     """The node's own path to one repository's bucket. source: probe question `bucket`.
 
@@ -422,6 +443,7 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     trust_store: the JVM's own, by which tls was decided; None where that is this host's (nothing runs, or the JVM's
     cannot be read without a password); host_trusts: whether this host's accepts what the JVM's refuses
     marker: None where none was asked for (--try-role, or a fix that hangs on it), or the list was refused
+    packets: None where no connection got as far, or ended otherwise than in time or late
     """
 
     repository: str
@@ -442,3 +464,4 @@ class BucketPath(Fact, frozen=True, kw_only=True):
     host_trusts: bool | None = None
     marker: Marker | None = None
     leftovers: Leftovers | Unknown | None = None
+    packets: Packets | None = None

@@ -14,8 +14,8 @@ SECTIONS = Path(__file__).parent / "sections"
 
 ORDER = (
     "base", "together", "network", "dialling", "gcm", "system", "process", "install", "keystore", "config", "sources",
-    "log", "certificates", "owner", "imds", "routing", "truststore", "bucket", "container", "identity", "paths",
-    "relay", "pieces", "serve",
+    "log", "certificates", "owner", "imds", "routing", "truststore", "packets", "bucket", "container", "identity",
+    "paths", "relay", "pieces", "serve",
 )  # fmt: skip
 """Files of sections/ in the order they are joined; each refers to those before it only."""
 

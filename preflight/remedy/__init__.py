@@ -11,7 +11,7 @@ from .cluster import delete_leftovers, install_plugin, make_alike, take_snapshot
 from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
 from .metadata import give_role
-from .network import look_at, open_ports, own_route, upstream_route
+from .network import look_at, open_ports, own_route, shorten_packets, shorten_to_members, upstream_route
 from .policies import give_actions, let_ask, let_in, let_resolve
 from .process import join, reach_host, start_elasticsearch
 from .refusal import prove_role
@@ -61,6 +61,8 @@ __all__ = [
     "restart",
     "set_clock",
     "set_region",
+    "shorten_packets",
+    "shorten_to_members",
     "start_elasticsearch",
     "take_snapshot",
     "upstream_route",

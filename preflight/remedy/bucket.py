@@ -6,9 +6,9 @@ import shlex
 
 from ..facts import BucketPath, CouldNotCheck, NodeFacts, Survey, Unknown
 from ..judgement import Command, NotApplicable, Remedy
-from ..rules import path, routes
+from ..rules import path, path_mtu, routes
 from .asking import AFTERWARDS, CONTROLLER, ask, stamp
-from .network import own_route, upstream_route
+from .network import own_route, shorten_packets, upstream_route
 
 JAVA_OF_DEBIAN = "/etc/ssl/certs/java/"
 """Where Debian keeps the trust store of every JVM of its own, made from the host's."""
@@ -33,6 +33,9 @@ def reach_bucket(survey: Survey, node: NodeFacts) -> Remedy:
             ),
             advice=("in a VPC the resolver is the subnet's; enableDnsSupport and the DHCP options decide",),
         )
+    hole = path_mtu.hole(first) if first is not None else None
+    if first is not None and hole is not None:
+        return shorten_packets(survey, node, first, hole)
     if first is not None and not path.unconnected(first):
         return _whose_certificate(node, first)
     try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 
 from ..addresses import host_of
-from ..facts import CouldNotCheck, Dial, Imds, NodeFacts, Survey
+from ..facts import BucketPath, ChosenPath, CouldNotCheck, Dial, Imds, NodeFacts, Route, Routing, Survey, Unknown
 from ..judgement import Command, NotApplicable, Remedy
-from ..rules import members, ports, routes, tables
+from ..rules import members, path_mtu, ports, routes, tables
 from .asking import AFTERWARDS, CONTROLLER, instance
 
 
@@ -86,6 +86,89 @@ def _proven_change(survey: Survey, node: NodeFacts) -> str | None:
         if wanted.kind == "unicast" and wanted.table == "main" and own_subnet:
             return f"sudo ip route replace {wanted.destination} via {wanted.gateway}"
     return None
+
+
+HEADERS = 28
+"""Bytes of a ping that are not its data: IPv4's and ICMP's."""
+
+FRAGMENTATION_NEEDED = (
+    "let ICMP type 3 code 4, fragmentation needed (IPv6: ICMPv6 type 2), come back to this node: in its security group "
+    "(--ip-permissions 'IpProtocol=icmp,FromPort=3,ToPort=4,IpRanges=[{CidrIp=0.0.0.0/0}]'), in the network ACL both "
+    "ways, on the hosts and on every firewall in between; then nothing else has to change"
+)
+LENGTHS = (
+    "in a VPC packets may have 9001 bytes, through a transit gateway 8500, through an internet gateway or a VPN 1500 "
+    "and less: look for what the node's way has of these and its peers' have not"
+)
+
+
+def shorten_packets(survey: Survey, node: NodeFacts, bucket: BucketPath, hole: path_mtu.Hole) -> Remedy:
+    """What shows the lengths on the way to a bucket, who must let the ICMP through, and what helps until then."""
+    address = shlex.quote(bucket.addresses[0])
+    way = _way(node, bucket)
+    device = f"; ip -o link show dev {shlex.quote(way.device)}" if way and way.device else ""
+    lost, through = (f"ping -c 3 -M do -s {size - HEADERS} {address}" for size in (hole.lost, hole.through))
+    advice = [FRAGMENTATION_NEEDED, LENGTHS]
+    gateway = _gateway(node, way)
+    if gateway is not None:
+        written = _whole(gateway)
+        advice.append(
+            f"until then the same way with packets of {hole.through} bytes, for new connections and to the next boot "
+            f"or lease: sudo ip route replace {written} mtu {hole.through}; "
+            f"the way back: sudo ip route replace {written}"
+        )
+    return Remedy(
+        caution="at which hop they are lost is not proven: these show what the node believes of the way",
+        commands=(
+            Command(where=node.name, text=f"ip route get {address}{device}"),
+            Command(where=node.name, text=f"tracepath -n {address} || {{ {lost}; {through}; }}"),
+        ),
+        advice=(
+            *advice,
+            "an address that answers no ping of either length proves nothing by it",
+            AFTERWARDS,
+        ),
+    )
+
+
+def shorten_to_members(survey: Survey, pairs: list[tuple[NodeFacts, Dial]]) -> Remedy:
+    """The same between members, from the first that saw it."""
+    node, dial = pairs[0]
+    address = shlex.quote(host_of(dial.target))
+    size = (dial.path_mtu or 1500) - HEADERS
+    return Remedy(
+        caution="at which hop they are lost is not proven: these show what the node believes of the way",
+        commands=(
+            Command(where=node.name, text=f"ip route get {address}; ip -o link show"),
+            Command(where=node.name, text=f"tracepath -n {address} || ping -c 3 -M do -s {size} {address}"),
+        ),
+        advice=(
+            FRAGMENTATION_NEEDED,
+            LENGTHS,
+            "interfaces of one subnet must have one MTU: within it nobody sends that ICMP",
+            AFTERWARDS,
+        ),
+    )
+
+
+def _way(node: NodeFacts, bucket: BucketPath) -> ChosenPath | None:
+    found = () if isinstance(node.paths, Unknown) else node.paths
+    return next((path for path in found if path.purpose == f"s3:{bucket.repository}"), None)
+
+
+def _whole(route: Route) -> str:
+    """The route for `ip route replace`, which forgets what is not said again."""
+    more = (("proto", route.protocol), ("src", route.source), ("metric", route.metric))
+    return " ".join((tables.written(route), *(f"{word} {value}" for word, value in more if value is not None)))
+
+
+def _gateway(node: NodeFacts, way: ChosenPath | None) -> Route | None:
+    """The default route that leads there, where it is the only one and has a gateway."""
+    table = node.routing.routes if isinstance(node.routing, Routing) else ()
+    found = [r for r in table if r.family == "inet" and r.table == "main" and r.destination == "default"]
+    if way is None or way.gateway is None or len(found) != 1 or found[0].gateway != way.gateway:
+        return None
+    return found[0]
 
 
 def upstream_route(survey: Survey, node: NodeFacts) -> Remedy:

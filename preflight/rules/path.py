@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import s3
 from ..facts import BucketPath, CouldNotCheck, NodeFacts, Repository, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
-from . import members, routes
+from . import members, path_mtu, routes
 from . import repository as repository_rules
 
 REACHED = "DNS, TCP and TLS to every S3 repository's bucket succeed"
@@ -28,7 +28,8 @@ def reaches_buckets(survey: Survey, node: NodeFacts) -> Finding | None:
         if path is None or broken is None:
             continue
         words = f"{repository.name}: {broken}"
-        if path.tcp == "open" and not missing(path) and _other_trust(survey, node, path, repository):
+        lost = path_mtu.hole(path) is not None
+        if path.tcp == "open" and not (missing(path) or lost) and _other_trust(survey, node, path, repository):
             doubts.append(f"{words}; {_whose(path)}")
         else:
             lines.append(words)
@@ -82,6 +83,12 @@ def problem(path: BucketPath) -> str | None:
     if path.tcp is not None and path.tcp != "open":
         how = {"refused": "refused", "timeout": "timeout", "no-route": "no route"}[path.tcp]
         return f"TCP to {where} ({', '.join(path.addresses)}{given}): {how} after {path.milliseconds:.0f} ms"
+    hole = path_mtu.hole(path)
+    if hole is not None:
+        return (
+            f"packets to or from {where} ({path.addresses[0]}{given}) of {hole.lost} bytes are lost, "
+            f"of {hole.through} bytes they come through"
+        )
     if path.tls not in (None, "ok"):
         store = f" by the JVM's {path.trust_store}" if path.trust_store else ""
         return f"TLS to {where}{f' ({path.addresses[0]}{given})' if given else ''}: {path.tls}{store}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from ..addresses import stays_home
 from ..facts import CouldNotCheck, Dial, Member, NodeFacts, Process, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
-from . import members
+from . import members, path_mtu
 
 Port = Literal["transport", "http"]
 DEFAULTS: dict[Port, int] = {"transport": 9300, "http": 9200}
@@ -114,19 +115,31 @@ def _judge(survey: Survey, node: NodeFacts, port: Port, targets: list[Member], b
             details=tuple(lines if not bad else lines[1:]),
         )
     silent = [m for m in targets if m.id in dials and dials[m.id].tls == "timeout"]
+    lost = [m for m in silent if path_mtu.between(dials[m.id])]
+    if lost:
+        return Finding(
+            observed=f"{node.name} opens {port} of {members.listed(_titles(survey, lost))}, whose TLS handshake comes "
+            "through in short packets alone",
+            expected="a handshake in packets as long as the path MTU",
+            details=tuple(f"{m.http}: path MTU {dials[m.id].path_mtu or 'unknown'}" for m in lost),
+        )
     if silent:
-        names = members.listed([members.title(survey, m.id) for m in silent])
+        names = members.listed(_titles(survey, silent))
         return Finding(
             observed=f"{node.name} opens {port} of {names} and gets no answer to a TLS handshake",
             expected="a server's hello, which is longer than what opens a connection",
             details=tuple(f"{m.http}: path MTU {dials[m.id].path_mtu or 'unknown'}" for m in silent),
             warning=True,
         )
-    missing = [members.title(survey, m.id) for m in targets if m.id not in dials]
+    missing = _titles(survey, [m for m in targets if m.id not in dials])
     if missing:
         raise CouldNotCheck(f"{port} of {members.listed(missing)} was not dialled from {node.name}")
     return None
 
 
 def _names(survey: Survey, targets: list[Member], dials: dict[str, Dial]) -> list[str]:
-    return [members.title(survey, m.id) for m in targets if m.id in dials and dials[m.id].outcome != "open"]
+    return _titles(survey, [m for m in targets if m.id in dials and dials[m.id].outcome != "open"])
+
+
+def _titles(survey: Survey, found: Iterable[Member]) -> list[str]:
+    return [members.title(survey, member.id) for member in found]

@@ -30,9 +30,7 @@ def _network(address: str, prefix: int) -> Network:
 def subnets(routing: Routing) -> tuple[Network, ...]:
     """The subnets of the host's global addresses, container bridges left out."""
     return tuple(
-        _network(a.address, a.prefix)
-        for a in routing.addresses
-        if a.scope == "global" and not NOISE.match(a.device)
+        _network(a.address, a.prefix) for a in routing.addresses if a.scope == "global" and not NOISE.match(a.device)
     )
 
 

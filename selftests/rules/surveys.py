@@ -33,6 +33,7 @@ from preflight.facts import (
     NewestSnapshot,
     NodeFacts,
     Options,
+    Packets,
     Process,
     Repository,
     RoleCredentials,
@@ -394,9 +395,11 @@ def verify_fails(survey: Survey, name: str, sentence: str, repository: str | Non
     """
     cluster = survey.clusters[0]
     assert not isinstance(cluster.verifications, Unknown)
-    broken = []
+    broken: list[Verification | Unknown] = []
     for verification in cluster.verifications:
-        assert isinstance(verification, Verification)
+        if isinstance(verification, Unknown):  # without an answer of anybody
+            broken.append(verification)
+            continue
         master = cluster.master_id == node_id(name)
         failure = VerifyFailure(
             node_id=None if master else node_id(name),
@@ -779,6 +782,60 @@ def route_blackhole(survey: Survey, name: str) -> Survey:
     return s3_cut_off(with_node(survey, name, routing=table, paths=paths), name)
 
 
+WAITED_FOR = Unknown(reason="_verify of s3_backup gave no answer within 20 s", remedy="give it longer")
+SIZES = (1500, 1450, 1400, 1350, 1280, 1000, 576)
+
+
+def packets(through: int, step: str | None, sizes: tuple[int, ...] = SIZES) -> Packets:
+    """What a way that takes so many bytes at most and tells nobody does to a step; step: None, nothing is lost."""
+    return Packets(
+        path_mtu=sizes[0],
+        retransmits=5 if step else 0,
+        unacknowledged=2 if step == "request" else 0,
+        step=step,  # type: ignore[arg-type]
+        answered=tuple(size for size in sizes if size <= through) if step else (),
+        unanswered=tuple(size for size in sizes if size > through) if step else (),
+    )
+
+
+def mtu_blackhole(survey: Survey, name: str) -> Survey:
+    """S3 shows a certificate that is too long to come through: Elasticsearch waits, and `_verify` for Elasticsearch."""
+    seen = change_buckets(
+        survey,
+        name,
+        tls="timeout",
+        milliseconds=15_020.0,
+        head_status=None,
+        bucket_region=None,
+        clock_offset=None,
+        signed_list=Unknown(reason=f"not tried: no TLS connection to {BUCKET} (timeout)"),
+        leftovers=None,
+        packets=packets(1000, "handshake"),
+    )
+    return with_cluster(seen, verifications=(WAITED_FOR,))
+
+
+def mtu_blackhole_peers(survey: Survey, name: str) -> Survey:
+    """What the node's HTTP answers its peers is lost where it is longer than a short packet."""
+    for other in survey.nodes:
+        if other.name != name and not isinstance(other.dials, Unknown):
+            dials = tuple(
+                replace(d, tls="timeout", chain=(), path_mtu=1500, short="ok")
+                if (d.member, d.port) == (node_id(name), "http")
+                else d
+                for d in other.dials
+            )
+            survey = with_node(survey, other.name, dials=dials)
+    return survey
+
+
+def given_twice(survey: Survey, name: str) -> Survey:
+    """The node by its address too: another login, the same Elasticsearch."""
+    found = survey.node(name)
+    twin = replace(found, name=found.host, ssh=f"ssh admin@{found.host}")
+    return replace(survey, nodes=(*survey.nodes, twin))
+
+
 def policy_route(survey: Survey, name: str) -> Survey:
     """What the node's own address sends to S3 is looked up in a table that leads to a dead gateway."""
     found, dead = survey.node(name), "198.18.0.254"
@@ -1111,6 +1168,9 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "route-drift-upstream": route_upstream,
     "route-blackhole": route_blackhole,
     "policy-route": policy_route,
+    "mtu-blackhole": mtu_blackhole,
+    "mtu-blackhole-peers": mtu_blackhole_peers,
+    "duplicate-node-in-inventory": given_twice,
     "dns-server-down": dns_silent,
     "route-table-swapped": route_upstream,
     "endpoint-not-associated": route_upstream,

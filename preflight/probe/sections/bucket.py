@@ -7,8 +7,9 @@ import socket
 import time
 
 from .base import REGION, Unseen, finish, read_text, start, tool
-from .dialling import Call, dial_all
+from .dialling import Call, dial_all, kernel_says
 from .network import Unresolved, addresses_of
+from .packets import retried, sent_long
 from .truststore import jvm_authorities
 
 # Only S3's own hosts are shown a signature: amazonaws.com also names instances and load balancers of anybody.
@@ -48,6 +49,7 @@ def bucket_path(asked, look, patience):
         "trust_store": None,
         "host_trusts": None,
         "marker": None,
+        "packets": None,
     }
     try:
         walk(asked, look, patience, value)
@@ -81,6 +83,9 @@ def walk(asked, look, patience, value):
                 asked, host=asked["host"].replace(asked["service"], "s3.%s.amazonaws.com" % value["bucket_region"])
             )
             wire = reach(asked, path, look, patience, dict(value))
+        value["packets"] = sent_long(wire, path, asked, patience, look.deadline)
+        if value["packets"] and value["packets"]["answered"]:
+            raise Unseen("not tried: %s gave no answer to a request longer than one packet" % asked["host"])
         value["signed_list"] = signed_list(wire, path, asked, look, value)
         if asked.get("marker") and value["signed_list"]["status"] == 200:
             value["marker"] = marker(wire, path, asked, look, value)
@@ -173,7 +178,9 @@ def connect(address, asked, look, patience, value):
     except (OSError, ValueError) as error:  # Python 3.6 says "another name" by a ValueError
         if asked["tls"]:
             value["tls"] = words_of(error)
-        if value["trust_store"] is not None:
+        if isinstance(error, socket.timeout) and hasattr(error, "told"):
+            value["packets"] = retried(error.told, "handshake", address, asked, patience, look.deadline)
+        elif value["trust_store"] is not None:
             value["host_trusts"] = host_trusts(address, asked, look, patience)
         raise Unseen("not tried: no TLS connection to %s (%s)" % (host, words_of(error)))
     wire.sock = sock
@@ -187,8 +194,11 @@ def opened(address, port, deadline, patience, limit, context=None, name=None):
     if context is None:
         return sock
     try:
-        return context.wrap_socket(sock, server_hostname=name)
-    except (OSError, ValueError):
+        sock = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+        sock.do_handshake()
+        return sock
+    except (OSError, ValueError) as error:
+        error.told = kernel_says(sock)
         sock.close()
         raise
 

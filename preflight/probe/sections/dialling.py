@@ -9,21 +9,42 @@ from .network import outcome_of_number
 
 STAY = 0.1
 HANDSHAKE = 2.0
+SHORT = 576
 PARTING = 1.0
 TCP_INFO = 11
+SEGMENT = 2
+UNACKNOWLEDGED = 4
 PATH_MTU = 13
 RETRANSMITS = 23
+
+
+def plain_socket(address, most=None):
+    """A TCP socket for an address. most: bytes of the longest packet that it sends, and asks its peer for."""
+    wire = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    if most:
+        wire.setsockopt(socket.IPPROTO_TCP, SEGMENT, most - (60 if ":" in address else 40))
+    return wire
+
+
+def kernel_says(wire):
+    """(path MTU, packets sent again, packets not acknowledged) of a connection; (None, 0, 0) where it does not tell."""
+    try:
+        numbers = struct.unpack("24I", wire.getsockopt(socket.IPPROTO_TCP, TCP_INFO, 104)[8:104])
+    except (OSError, struct.error):
+        return None, 0, 0
+    return numbers[PATH_MTU] or None, numbers[RETRANSMITS], numbers[UNACKNOWLEDGED]
 
 
 class Call(object):
     """One target. patience: seconds for the connection; stay: seconds that it must then stay up to count as open.
 
     context: of TLS, where a handshake is to be finished and taken leave of, without another byte
+    most: bytes of the longest packet, where the kernel is not to decide it
     tls: "ok", "timeout", or OpenSSL's words; shown: DER, the server's own first; whole: shown is all that it sent
     """
 
-    def __init__(self, address, port, stay=0.0, context=None):
-        self.address, self.port, self.stay, self.context = address, port, stay, context
+    def __init__(self, address, port, stay=0.0, context=None, most=None):
+        self.address, self.port, self.stay, self.context, self.most = address, port, stay, context, most
         self.outcome, self.milliseconds, self.tries = "timeout", 0.0, 0
         self.tls, self.shown, self.whole = None, [], False
         self.path_mtu, self.retransmits = None, 0
@@ -34,7 +55,7 @@ class Call(object):
         self.began = time.monotonic()
         self.until, self.tries, self.step = self.began + patience, self.tries + 1, self.connected
         try:
-            self.wire = socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET, socket.SOCK_STREAM)
+            self.wire = plain_socket(self.address, self.most)
         except OSError as error:  # a kernel without IPv6
             return self.failed(error.errno)
         self.wire.setblocking(False)
@@ -52,7 +73,7 @@ class Call(object):
         if number:
             return self.failed(number)
         self.ended("open")
-        self.ask_kernel()
+        self.path_mtu, self.retransmits, _ = kernel_says(self.wire)
         if self.context is not None:
             self.wire = self.context.wrap_socket(self.wire, do_handshake_on_connect=False)
             self.until, self.step = max(self.until, time.monotonic() + HANDSHAKE), self.shake
@@ -123,14 +144,6 @@ class Call(object):
 
     def ended(self, outcome):
         self.outcome, self.milliseconds = outcome, round((time.monotonic() - self.began) * 1000, 1)
-
-    def ask_kernel(self):
-        try:
-            told = self.wire.getsockopt(socket.IPPROTO_TCP, TCP_INFO, 104)
-            numbers = struct.unpack("24I", told[8:104])
-        except (OSError, struct.error):
-            return
-        self.path_mtu, self.retransmits = numbers[PATH_MTU] or None, numbers[RETRANSMITS]
 
     def close(self):
         if self.wire is not None:

@@ -4,7 +4,7 @@ import binascii
 
 from .base import Unseen, read_text
 from .bucket import bucket_path
-from .dialling import STAY, Call, dial_all
+from .dialling import SHORT, STAY, Call, dial_all
 from .identity import identity
 from .network import Unresolved, addresses_of, is_address, split_target
 from .routing import chosen_path, taken_path
@@ -69,6 +69,8 @@ def dials(asked, patience, look):
             continue
         calls[at] = Call(address, port, STAY, context if dial.get("tls") else None)
     dial_all(list(calls.values()), patience, look.deadline)
+    again = {at: Call(c.address, c.port, STAY, context, SHORT) for at, c in calls.items() if c.tls == "timeout"}
+    dial_all(list(again.values()), patience, look.deadline)
     for at, call in calls.items():
         chain = [hashlib.sha256(der).hexdigest() for der in call.shown]
         results[at].update(
@@ -80,6 +82,7 @@ def dials(asked, patience, look):
             whole_chain=call.whole,
             path_mtu=call.path_mtu,
             retransmits=call.retransmits,
+            short=again[at].tls if at in again else None,
         )
         if asked[at].get("show"):
             for name, der in zip(chain, call.shown):
