@@ -26,6 +26,7 @@ from .facts import (
     Cluster,
     Config,
     Dial,
+    Filters,
     Identity,
     LoadedCertificate,
     Login,
@@ -38,6 +39,7 @@ from .facts import (
 )
 from .inventory import Node
 from .probe.phases import PhasedSession
+from .probe.program import part
 from .probe.session import ProbeFailed, Session
 from .questions import SECTIONS, Settings, Wanted
 
@@ -79,6 +81,7 @@ class Asked:
         self.identity: Identity | Unknown | None = None
         self.certificates: tuple[Certificate, ...] | Unknown = NOT_WANTED
         self.loaded_certificates: tuple[LoadedCertificate, ...] | None = None
+        self.filters: Filters | Unknown | None = None
         self._authorities: dict[str, str | None] = {}
 
     @property
@@ -127,6 +130,7 @@ class Asked:
             certificates=self.certificates,
             loaded_certificates=self.loaded_certificates,
             static_key_clients=self.node.static_key_clients,
+            filters=self.filters,
             **self.sections,
         )
 
@@ -432,6 +436,20 @@ class Asked:
         asked = {"dials": wanted.dials, "paths": wanted.paths, "buckets": wanted.buckets}
         asked["certificates"] = wanted.dials
         self.write(**{name: why if asked[name] else NOT_WANTED for name in asked})
+
+    def read_filters(self, addresses: tuple[str, ...], ports: tuple[int, ...]) -> None:
+        """Ask for the packet filter's rules about connections from or to the node that did not come about."""
+        if self.session is None:
+            return
+        limit = self.settings.command_timeout
+        wanted = {"addresses": list(addresses), "ports": list(ports)}
+        question = {"ask": "filters", "program": part("filters"), "deadline": limit, **wanted}
+        found: Filters | Unknown
+        try:
+            found = _converted(self.session.ask(question, limit), Filters, "filters")
+        except (ConnectionFailed, ProbeFailed) as error:
+            found = Unknown(reason=str(error), remedy=error.remedy)
+        self.write(filters=found)
 
     def _still_there(self) -> list[dict[str, Any]]:
         """The question whether its Elasticsearch is still the process that was seen; none where none was seen."""

@@ -1,8 +1,9 @@
-"""Ask every node at once, twice, and write down what was seen. Judges nothing; raises nothing but a user's interrupt.
+"""Ask every node at once and write down what was seen. Judges nothing; raises nothing but a user's interrupt.
 
 First question: who are you? (the probe's sections, and the node's own view of its cluster.) The answers say who the
 members are, so the second can be put: try the paths (every member's ports, the route to each, every bucket). `_verify`
-runs while the nodes try. One login and one process a node serve all of it.
+runs while the nodes try. The two ends of what did not open are then asked for their packet filters. One login and one
+process a node serve all of it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from . import __version__, targets, verifying
+from . import __version__, attempts, targets, verifying
 from .addresses import host_of
 from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, authority
 from .connection.connections import LOGINS_AT_ONCE
@@ -106,6 +107,8 @@ class _Gathering:
                 asked.take_over()
                 asked.give_up(None if self.cancelled.is_set() else self.limit)
         clusters = self._second(list(clusters))
+        if not self.cancelled.is_set():
+            self._third()
         if requests := self.settings.connections.requests():
             self.progress("AWS Systems Manager: " + ", ".join(f"{n} {name}" for name, n in sorted(requests.items())))
         self.over = True
@@ -222,6 +225,16 @@ class _Gathering:
             )
             for cluster in seen
         ]
+
+    def _third(self) -> None:
+        """The packet filters at the ends of what did not open; of nodes that all reach each other and S3 none."""
+        asked = {asked.node.name: asked for asked in self.asked if asked.reached}
+        wanted = attempts.questions([one.facts() for one in asked.values()])
+        for name in wanted:
+            asked[name].write(filters=Unknown(reason="no answer to the question about the packet filter"))
+        self._at_once(
+            {asked[name]: lambda one: one.read_filters(*wanted[one.node.name]) for name in wanted}, self.limit
+        )
 
     def _questions(self, asked: Asked, clusters: list[Cluster]) -> tuple[Cluster | None, list[dict[str, Any]]]:
         """The cluster a node is asked about (its own; the only one there is, where it could not say) and its dials."""

@@ -94,6 +94,11 @@ def peer_of(lab: Lab, victim: Node) -> Node:
     return lab.nodes[victim.number % len(lab.nodes)]
 
 
+def others_of(lab: Lab, victim: Node) -> list[Node]:
+    """Every node but the victim."""
+    return [node for node in lab.nodes if node != victim]
+
+
 def healthy_repository(lab: Lab, victim: Node) -> None:
     """Register the repository again as it was."""
     elasticsearch.register_repository(lab.nodes)

@@ -6,64 +6,34 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from .. import certificates, elasticsearch, host, names, network
+from .. import certificates, elasticsearch, host, names
 from ..errors import LabError
 from ..names import Node
 from ..state import Lab
-from .fault import Expected, Fault, peer_of
+from . import filters
+from .fault import Expected, Fault, others_of, peer_of
 
-TABLE = "fault_mesh"
 RELOAD_SECONDS = 60.0
 """Elasticsearch looks at its certificates' files every five seconds."""
 
 
-def _drop_new(victim: Node, *, into: Iterable[Node] = (), out_to: Iterable[Node] = (), ports: tuple[int, ...]) -> None:
-    """Drop new connections alone: those between the nodes stay and keep the cluster."""
-    new = f"tcp dport {{ {', '.join(map(str, ports))} }} tcp flags & (syn | ack) == syn drop"
-    rules = [f"ip saddr {{ {_addresses(into)} }} {new}"] if into else []
-    sent = [f"ip daddr {{ {_addresses(out_to)} }} {new}"] if out_to else []
-    network.nft(
-        victim.namespace,
-        f"""
-        table inet {TABLE} {{
-            chain input {{
-                type filter hook input priority 0; policy accept;
-                {"".join(rules)}
-            }}
-            chain output {{
-                type filter hook output priority 0; policy accept;
-                {"".join(sent)}
-            }}
-        }}
-        """,
-    )
-
-
-def _addresses(nodes: Iterable[Node]) -> str:
-    return ", ".join(node.address for node in nodes)
-
-
-def _others(lab: Lab, victim: Node) -> list[Node]:
-    return [node for node in lab.nodes if node != victim]
-
-
 def _block_peer(lab: Lab, victim: Node) -> None:
     peer = [peer_of(lab, victim)]
-    _drop_new(victim, into=peer, out_to=peer, ports=(names.TRANSPORT_PORT, names.HTTP_PORT))
+    filters.by_host(victim, into=peer, out_to=peer, ports=[names.TRANSPORT_PORT, names.HTTP_PORT])
 
 
 def _close_http(lab: Lab, victim: Node) -> None:
-    _drop_new(victim, into=_others(lab, victim), ports=(names.HTTP_PORT,))
+    filters.by_host(victim, into=others_of(lab, victim), ports=[names.HTTP_PORT])
 
 
 def _drop_outgoing(lab: Lab, victim: Node) -> None:
-    _drop_new(victim, out_to=_others(lab, victim), ports=(names.TRANSPORT_PORT,))
+    filters.by_host(victim, out_to=others_of(lab, victim), ports=[names.TRANSPORT_PORT])
 
 
 def _let_through(lab: Lab, victim: Node) -> None:
-    network.unfilter(victim.namespace, TABLE)
+    filters.undo_by_host(victim)
 
 
 def _let_expire(lab: Lab, victim: Node) -> None:

@@ -7,62 +7,31 @@ from collections.abc import Mapping
 from .. import ec2, names, network
 from ..names import Node
 from ..state import Lab
-from .fault import STOPS_AT_MASTER, Expected, Fault, peer_of
+from . import filters
+from .fault import STOPS_AT_MASTER, Expected, Fault, others_of, peer_of
 
 CUT_OFF = {("PATH-1", "victim"): "fail", ("ROLE-3", "victim"): "not applicable", ("REPO-1", "victim"): "fail"}
 
 
-def _filter_transport(victim: Node, peers: str, verdict: str) -> None:
-    # New connections alone: those between the nodes stay and keep the cluster, as behind a changed security group.
-    network.nft(
-        victim.namespace,
-        f"""
-        table inet fault {{
-            chain input {{
-                type filter hook input priority 0; policy accept;
-                ip saddr {peers} tcp dport {names.TRANSPORT_PORT} tcp flags & (syn | ack) == syn {verdict}
-            }}
-        }}
-        """,
-    )
-
-
 def _refuse_transport(lab: Lab, victim: Node) -> None:
-    peers = ", ".join(node.address for node in lab.nodes if node != victim)
-    _filter_transport(victim, f"{{ {peers} }}", "reject with tcp reset")
+    filters.by_host(victim, into=others_of(lab, victim), ports=[names.TRANSPORT_PORT], verdict="reject with tcp reset")
 
 
 def _drop_transport(lab: Lab, victim: Node) -> None:
-    _filter_transport(victim, peer_of(lab, victim).address, "drop")
+    filters.by_host(victim, into=[peer_of(lab, victim)], ports=[names.TRANSPORT_PORT])
 
 
 def _open_transport(lab: Lab, victim: Node) -> None:
-    network.unfilter(victim.namespace, "fault")
+    filters.undo_by_host(victim)
 
 
 def _leave_group(lab: Lab, victim: Node) -> None:
     ec2.move_to_group(victim, ec2.BARE_GROUP)
-    peers = ", ".join(node.address for node in lab.nodes if node != victim)
-    new = f"tcp dport {{ {names.HTTP_PORT}, {names.TRANSPORT_PORT} }} tcp flags & (syn | ack) == syn drop"
-    network.nft(
-        victim.namespace,
-        f"""
-        table inet fault {{
-            chain input {{
-                type filter hook input priority 0; policy accept;
-                ip saddr {{ {peers} }} {new}
-            }}
-            chain output {{
-                type filter hook output priority 0; policy accept;
-                ip daddr {{ {peers} }} {new}
-            }}
-        }}
-        """,
-    )
+    filters.around(victim, others_of(lab, victim), [names.HTTP_PORT, names.TRANSPORT_PORT])
 
 
 def _rejoin_group(lab: Lab, victim: Node) -> None:
-    network.unfilter(victim.namespace, "fault")
+    filters.undo_around(victim)
     ec2.move_to_group(victim, ec2.GROUP)
 
 
@@ -101,6 +70,28 @@ def _lose_upstream(lab: Lab, victim: Node) -> None:
 
 def _restore_upstream(lab: Lab, victim: Node) -> None:
     network.unfilter(names.ROUTER_NAMESPACE, _upstream_table(victim), family="ip")
+
+
+OUTGOING_TABLE = "fault_s3"
+
+
+def _shut_out_s3(lab: Lab, victim: Node) -> None:
+    network.nft(
+        victim.namespace,
+        f"""
+        table inet {OUTGOING_TABLE} {{
+            chain output {{
+                type filter hook output priority 0; policy accept;
+                ip daddr {names.AWS_SUBNET} tcp dport 443 drop
+            }}
+        }}
+        """,
+    )
+    network.end_connections(victim, names.AWS_ADDRESS)
+
+
+def _let_out_to_s3(lab: Lab, victim: Node) -> None:
+    network.unfilter(victim.namespace, OUTGOING_TABLE)
 
 
 POLICY_TABLE = 77
@@ -192,6 +183,13 @@ FAULTS: Mapping[str, Fault] = {
         _lose_upstream,
         _restore_upstream,
         Expected("route-upstream", CUT_OFF, on_master=STOPS_AT_MASTER),
+        needs_elasticsearch=False,
+    ),
+    "s3-dropped-by-host": Fault(
+        "a rule of the node's own nftables drops what goes to S3; routes are as before",
+        _shut_out_s3,
+        _let_out_to_s3,
+        Expected("own-firewall", CUT_OFF, on_master=STOPS_AT_MASTER),
         needs_elasticsearch=False,
     ),
     "route-blackhole": Fault(

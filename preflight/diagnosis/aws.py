@@ -47,8 +47,11 @@ def cut_off_by_table(scene: Scene, node: NodeFacts) -> bool:
     return finding is not None and not finding.warning
 
 
-def table_leads(scene: Scene, node: NodeFacts) -> tuple[str, ...]:
-    """A line of evidence that the subnet's table is not to blame, nor what filters; none where AWS was not asked."""
+def table_leads(scene: Scene, node: NodeFacts, *, hosts: bool) -> tuple[str, ...]:
+    """A line of evidence that the subnet's table is not to blame, nor what filters; none where AWS was not asked.
+
+    hosts: what the host itself filters is known
+    """
     try:
         own = s3_route.way(scene.survey, node)
         s3_route.leads_to_s3(scene.survey, node)
@@ -56,4 +59,5 @@ def table_leads(scene: Scene, node: NodeFacts) -> tuple[str, ...]:
         return ()
     except CouldNotCheck as error:
         return (f"AWS: not told apart: {error}",) if scene.survey.aws is not None else ()
-    return (f"AWS: {own.words}; its security groups and network ACL let it through: look for a filter of the host's",)
+    look = "" if hosts else ": look for a filter of the host's"
+    return (f"AWS: {own.words}; its security groups and network ACL let it through{look}",)

@@ -13,7 +13,7 @@ from ..facts import CouldNotCheck, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, routes
 from ..rules import node as rules
-from . import aws, bucket, keys, outside, packets, policies, ports, role, tls
+from . import aws, bucket, firewall, keys, outside, packets, policies, ports, role, tls
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -69,7 +69,7 @@ def _problems(scene: Scene, node: NodeFacts) -> tuple[str, ...]:
 
 def _own_route(scene: Scene, node: NodeFacts) -> Found | None:
     problems = _problems(scene, node)
-    if not problems or routes.own_table_matches(scene.survey, node) is not None:
+    if not problems or routes.own_table_matches(scene.survey, node) is not None or firewall.cuts_off(scene, node):
         return None
     finding = routes.taken(scene.survey, node)
     differ = routes.compared(scene.survey, node).differs
@@ -90,12 +90,12 @@ def _own_route(scene: Scene, node: NodeFacts) -> Found | None:
 
 def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
     problems = _problems(scene, node)
-    if not problems or aws.cut_off_by_table(scene, node):
+    if not problems or aws.cut_off_by_table(scene, node) or firewall.cuts_off(scene, node):
         return None
     reference = routes.own_table_matches(scene.survey, node)
     if reference is None:
         return None
-    reached = _reaching(scene, node)
+    reached, own = _reaching(scene, node), firewall.says(scene, node)
     contrast = (
         f"{members.listed(reached)} take the same routes and reach it"
         if reached
@@ -108,7 +108,8 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
             *problems,
             f"{node.name}: its traffic takes the same routes as {reference}'s",
             contrast,
-            *aws.table_leads(scene, node),
+            *aws.table_leads(scene, node, hosts=bool(own)),
+            *own,
         ),
         confidence="likely" if reached else "possible",
         explains=(("PATH-1", node.name), *scene.repository_pairs(node, "connection")),
@@ -119,7 +120,7 @@ def _upstream(scene: Scene, node: NodeFacts) -> Found | None:
 def _not_reached(scene: Scene, node: NodeFacts) -> Found | None:
     """What else keeps a node from a bucket: its certificate, or routes with nothing to compare them with."""
     finding = path.reaches_buckets(scene.survey, node)
-    decided = (bucket.wrong_name, bucket.missing, bucket.untrusted, packets.lost_to_s3)
+    decided = (bucket.wrong_name, bucket.missing, bucket.untrusted, packets.lost_to_s3, firewall.cuts_off)
     if (
         finding is None
         or any(ask(scene, node) is not None for ask in decided)
@@ -194,6 +195,7 @@ ROWS = (
     Row(id="certificate-expired", ask=tls.expired),
     Row(id="vpc-dns", ask=policies.unresolved),
     Row(id="dns-wrong", ask=bucket.wrong_name),
+    Row(id="own-firewall", ask=firewall.cuts_off),
     Row(id="route-own", ask=_own_route),
     Row(id="route-table", ask=aws.subnet_route),
     Row(id="route-upstream", ask=_upstream),

@@ -11,7 +11,7 @@ from .. import remedy
 from ..addresses import host_of
 from ..facts import CouldNotCheck, Dial, NodeFacts, Unknown
 from ..judgement import Cause, NotApplicable
-from ..rules import members, ports
+from ..rules import filters, members, ports
 from ..rules.aws import pairs
 from .scene import Pair, Scene
 
@@ -24,6 +24,10 @@ class Cut(msgspec.Struct, frozen=True):
     source: str
     target: str
     dial: Dial
+
+
+Stopping = dict[Cut, tuple[filters.Blocker, ...]]
+"""What of the hosts' own packet filters explains each cut."""
 
 
 class Group(NamedTuple):
@@ -71,27 +75,32 @@ def blocked(scene: Scene, explained: set[Pair]) -> list[Cause]:
         if (check, node.name) not in explained
         for cut in _cuts(scene, node, port)
     ]
-    for group, title, ends in _grouped(scene, cuts):
+    stopping = {cut: filters.of_dial(scene.survey, scene.survey.node(cut.source), cut.dial) for cut in cuts}
+    for group, title, ends in _grouped(scene, cuts, stopping):
         explains = scene.troubled((c, cut.source) for cut in group for c in (CHECKS[cut.dial.port], "AWS-1"))
         if explains:
-            closed, said = _by_aws(scene, group)
+            closed, said = _by_aws(scene, group, stopping)
+            proven = _by_hosts(group, stopping)
+            said = (*said, *_hosts_say(scene, group, stopping, by_aws=bool(closed)))
             causes.append(
                 Cause(
                     id="port-blocked",
                     title=title,
                     nodes=ends,
                     evidence=(*(f"{cut.source} to {ports.words(scene.survey, cut.dial)}" for cut in group), *said),
-                    confidence="certain" if closed else "likely",
+                    confidence="certain" if closed or proven else "likely",
                     explains=explains,
                     remedy=remedy.open_pairs(scene.survey, closed)
                     if closed
+                    else remedy.pass_filters(proven)
+                    if proven
                     else remedy.look_at(scene.survey, _kinds(group), group[0].source),
                 )
             )
     return causes
 
 
-def _by_aws(scene: Scene, group: list[Cut]) -> tuple[tuple[pairs.Closed, ...], tuple[str, ...]]:
+def _by_aws(scene: Scene, group: list[Cut], stopping: Stopping) -> tuple[tuple[pairs.Closed, ...], tuple[str, ...]]:
     """What AWS's control plane has against these pairs, and that as lines of evidence; nothing where it was not asked.
 
     A refusal is an answer, so AWS let it through.
@@ -104,12 +113,42 @@ def _by_aws(scene: Scene, group: list[Cut]) -> tuple[tuple[pairs.Closed, ...], t
                 closed.append(found)
                 said.append(f"AWS, {cut.source} to {cut.dial.target}: {found.why}")
             else:
-                said.append(
-                    f"AWS would let {cut.source} through to {cut.dial.target}: look at the hosts' own firewalls"
-                )
+                source = scene.survey.node(cut.source)
+                told = stopping[cut] or filters.lets_through(scene.survey, source, cut.dial)
+                look = "" if told else ": look at the hosts' own firewalls"
+                said.append(f"AWS would let {cut.source} through to {cut.dial.target}{look}")
     except (CouldNotCheck, NotApplicable):
         return (), ()
     return tuple(closed), tuple(said)
+
+
+def _by_hosts(group: list[Cut], stopping: Stopping) -> tuple[filters.Blocker, ...]:
+    """The rules that stop these pairs; nothing where one of them is not explained by a rule, for certain."""
+    if not all(stopping[cut] and all(blocker.certain for blocker in stopping[cut]) for cut in group):
+        return ()
+    return tuple(blocker for cut in group for blocker in stopping[cut])
+
+
+def _hosts_say(scene: Scene, group: list[Cut], stopping: Stopping, *, by_aws: bool) -> tuple[str, ...]:
+    """The rules that stop the pairs or may; else, where AWS does not, that none does or why that is not known."""
+    found = [blocker.words for cut in group for blocker in stopping[cut]]
+    open_, unread = [], []
+    for cut in (cut for cut in group if not by_aws and not stopping[cut] and cut.dial.outcome == "timeout"):
+        source = scene.survey.node(cut.source)
+        if filters.lets_through(scene.survey, source, cut.dial):
+            open_ += [cut.source, cut.target]
+        unread += [
+            f"{node.name}'s own firewall was not read: {reason}"
+            for node in scene.survey.nodes
+            if node.name in (cut.source, cut.target)
+            for reason in filters.unread(node)
+        ]
+    if open_:
+        ends = members.listed(list(dict.fromkeys(open_)))
+        found.append(
+            f"nftables and iptables of {ends} let it through: look outside of the hosts (security group, network ACL)"
+        )
+    return tuple(dict.fromkeys((*found, *unread)))
 
 
 def _kinds(group: list[Cut]) -> tuple[Dial, ...]:
@@ -150,13 +189,15 @@ class _Tried:
         return f" ({'; '.join(told)})" if told else ""
 
 
-def _grouped(scene: Scene, cuts: list[Cut]) -> list[Group]:
+def _grouped(scene: Scene, cuts: list[Cut], stopping: Stopping) -> list[Group]:
     """The cuts in the fewest words: a node both ways, a source, a target, a pair, then what is left by its target."""
     tried, left, groups = _Tried(scene, cuts), list(cuts), []
 
     def take(title: str, nodes: tuple[str, ...], group: list[Cut], said: str = "") -> None:
         how = said or members.listed(sorted({ports.HOW[cut.dial.outcome] for cut in group}))
-        groups.append(Group(group, f"{title}: {how}{tried.contrast(group)}", nodes))
+        whose = members.listed(list(dict.fromkeys(blocker.node.name for blocker in _by_hosts(group, stopping))))
+        by = f", by {whose}'s own firewall" if whose else ""
+        groups.append(Group(group, f"{title}: {how}{by}{tried.contrast(group)}", nodes))
         left[:] = [cut for cut in left if cut not in group]
 
     names = list(dict.fromkeys(name for cut in cuts for name in (cut.source, cut.target)))

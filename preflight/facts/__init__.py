@@ -4,6 +4,7 @@ from .aws import Aws
 from .base import CouldNotCheck, Fact, Unknown, known
 from .cluster import NOT_ASKED, Cluster, Dependents, Member, Repository, S3Client, Verification, VerifyFailure, View
 from .evidence import IlmPolicy, Indicator, Log, LogLine, MountedIndex, NewestSnapshot, ShardFailures, SlmPolicy
+from .filters import FilterChain, FilterRule, Filters, FilterTable
 from .node import (
     PROTECTED,
     AccessKey,
@@ -53,6 +54,10 @@ __all__ = [
     "Dependents",
     "Dial",
     "Fact",
+    "FilterChain",
+    "FilterRule",
+    "FilterTable",
+    "Filters",
     "Identity",
     "IlmPolicy",
     "Imds",

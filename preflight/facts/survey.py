@@ -8,6 +8,7 @@ from .aws import Aws
 from .base import Fact, Unknown
 from .cluster import NOT_ASKED, Cluster, Member, View
 from .evidence import Log
+from .filters import Filters
 from .node import (
     BucketPath,
     Certificate,
@@ -44,6 +45,7 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     certificates: of the members' HTTP, as they were shown to this node; of a large cluster those of its neighbours
     loaded_certificates: those of its own files; None where its Elasticsearch did not tell
     static_key_clients: S3 clients that its inventory declares as meant to sign with static keys
+    filters: None where nothing to or from the node failed to open
     """
 
     name: str
@@ -68,6 +70,7 @@ class NodeFacts(Fact, frozen=True, kw_only=True):
     log: Log | Unknown = NOT_ASKED
     certificates: tuple[Certificate, ...] | Unknown = NOT_ASKED
     loaded_certificates: tuple[LoadedCertificate, ...] | None = None
+    filters: Filters | Unknown | None = None
 
 
 class Options(Fact, frozen=True, kw_only=True):

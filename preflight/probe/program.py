@@ -19,6 +19,9 @@ ORDER = (
 )  # fmt: skip
 """Files of sections/ in the order they are joined; each refers to those before it only."""
 
+LATER = ("filters",)
+"""Files that go along with the question they answer (`part`): no node of a healthy cluster is asked it."""
+
 # Read from standard input, so that neither `ps` nor sudo's log shows more than this line. One line, no single quote.
 BOOTSTRAP = (
     "import sys;v=sys.version_info[:2];"
@@ -65,6 +68,12 @@ def program() -> bytes:
     """
     with _JOINING:
         return _joined()
+
+
+def part(name: str) -> str:
+    """One of LATER, to be run in the program's own namespace."""
+    with _JOINING:
+        return _bare(SECTIONS / f"{name}.py")
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from .asking import ask, restart
 from .aws import agree, lead_to_s3, let_through, open_pairs
 from .bucket import reach_bucket, set_clock
 from .cluster import delete_leftovers, install_plugin, make_alike, take_snapshot
+from .filters import let_out_to_s3, pass_filters
 from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
 from .metadata import give_role
@@ -39,6 +40,7 @@ __all__ = [
     "lead_to_s3",
     "let_ask",
     "let_in",
+    "let_out_to_s3",
     "let_resolve",
     "let_through",
     "look_at",
@@ -51,6 +53,7 @@ __all__ = [
     "open_pairs",
     "open_ports",
     "own_route",
+    "pass_filters",
     "prove_role",
     "reach_bucket",
     "reach_host",

@@ -7,13 +7,18 @@ import shlex
 from ..addresses import host_of
 from ..facts import BucketPath, ChosenPath, CouldNotCheck, Dial, Imds, NodeFacts, Route, Routing, Survey, Unknown
 from ..judgement import Command, NotApplicable, Remedy
-from ..rules import members, path_mtu, ports, routes, tables
+from ..rules import filters, members, path_mtu, ports, routes, tables
 from .asking import AFTERWARDS, CONTROLLER, instance
+from .filters import pass_filters
 
 
 def open_ports(survey: Survey, node: NodeFacts, port: ports.Port) -> Remedy:
-    """Where to look for what refuses or drops; nothing here proves which filter it is."""
-    return look_at(survey, ports.failing(survey, node, port), node.name)
+    """Past the rule that stops each of them where one is proven to; else where to look for what refuses or drops."""
+    dials = ports.failing(survey, node, port)
+    stopping = [filters.of_dial(survey, node, dial) for dial in dials]
+    if stopping and all(found and found[0].certain for found in stopping):
+        return pass_filters([blocker for found in stopping for blocker in found])
+    return look_at(survey, dials, node.name)
 
 
 def look_at(survey: Survey, dials: tuple[Dial, ...], source: str) -> Remedy:
@@ -28,7 +33,7 @@ def look_at(survey: Survey, dials: tuple[Dial, ...], source: str) -> Remedy:
             commands.append(Command(where=name, text=f"sudo ss -ltnp 'sport = :{number}'"))
             commands.append(Command(where=name, text="sudo nft list ruleset || sudo iptables -S"))
         elif dial.outcome == "timeout":
-            if given:
+            if given and not filters.lets_through(survey, survey.node(source), dial):
                 commands.append(Command(where=name, text="sudo nft list ruleset || sudo iptables -S"))
             commands.append(Command(where=CONTROLLER, text=_groups(survey, dial)))
         else:

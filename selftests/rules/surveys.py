@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import rulesets
 from msgspec.structs import replace
 
 from preflight.facts import (
@@ -769,6 +770,13 @@ def route_upstream(survey: Survey, name: str) -> Survey:
     return s3_cut_off(survey, name)
 
 
+def s3_dropped_by_host(survey: Survey, name: str) -> Survey:
+    """A rule of the node's own nftables drops what goes to S3."""
+    rule = f"ip daddr {S3_ADDRESS} tcp dport 443 drop"
+    own = rulesets.chain(rule, hook="output", addresses=(*rulesets.ADDRESSES, S3_ADDRESS), ports=(443,))
+    return with_node(s3_cut_off(survey, name), name, filters=own)
+
+
 def route_blackhole(survey: Survey, name: str) -> Survey:
     """A route of the node's own swallows what goes to S3."""
     found = survey.node(name)
@@ -1166,6 +1174,7 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "sg-missing-peer": left_out,
     "route-drift": route_own,
     "route-drift-upstream": route_upstream,
+    "s3-dropped-by-host": s3_dropped_by_host,
     "route-blackhole": route_blackhole,
     "policy-route": policy_route,
     "mtu-blackhole": mtu_blackhole,

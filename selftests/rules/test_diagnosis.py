@@ -115,7 +115,7 @@ def test_access_denied_is_not_taken_for_a_stale_key():
     assert [cause.id for cause in causes(survey)] == ["finding-repo-1"]
 
 
-VAIN = ("install", "container", "identity")
+VAIN = ("install", "container", "identity", "filters")
 """What no check on a healthy cluster needs by itself."""
 
 

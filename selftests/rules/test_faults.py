@@ -43,6 +43,7 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "transport-certificate-expired": ("certificate-expired", {"TLS-1": "fail"}),
     "route-drift": ("route-own", {"ROUTE-1": "fail", "PATH-1": "fail", "REPO-1": "fail"}),
     "route-drift-upstream": ("route-upstream", {"PATH-1": "fail", "REPO-1": "fail"}),
+    "s3-dropped-by-host": ("own-firewall", {"PATH-1": "fail", "REPO-1": "fail"}),
     "route-table-swapped": ("route-upstream", {"PATH-1": "fail", "REPO-1": "fail"}),
     "endpoint-not-associated": ("route-upstream", {"PATH-1": "fail", "REPO-1": "fail"}),
     "route-blackhole": ("route-own", {"ROUTE-1": "fail", "PATH-1": "fail", "REPO-1": "fail"}),

@@ -155,6 +155,9 @@ class Program(object):
             return {"sections": {name: wrapped(result) for name, result in done.items()}}
         if ask == "paths":
             return paths(message, look)
+        if ask == "filters":
+            exec(compile(message["program"], "preflight", "exec"), globals())
+            return globals()["filters"](message, look)
         if ask == "certificates":
             return certificates(message, look)
         if ask == "relay":
