@@ -82,7 +82,7 @@ def signer(node: NodeFacts, member: Member | None) -> Signer:
     imds = node.imds if isinstance(node.imds, Imds) else None
     if imds is None or imds.role is None:
         return Signer(source=None, why_not="IMDS names no role")
-    if isinstance(node.process, Process) and node.process.own_network_namespace:
+    if isinstance(node.process, Process) and node.process.own_network_namespace and not imds.in_namespace:
         return Signer(source=None, why_not="Elasticsearch has a network namespace of its own, where IMDS was not asked")
     limit = patience(node)
     if not reached(imds, row):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -24,7 +25,7 @@ from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, authority
 from .connection.connections import LOGINS_AT_ONCE
 from .connection.ssm import DELIVERY
 from .evidence import Evidence
-from .facts import FORMAT, Aws, BucketPath, Cluster, Imds, Options, Survey, Unknown, View
+from .facts import FORMAT, Aws, BucketPath, Cluster, Imds, Options, Process, Survey, Unknown, View
 from .inventory import Node
 from .probe.program import program
 from .questions import Settings, Wanted
@@ -244,7 +245,7 @@ class _Gathering:
         else:
             cluster = clusters[0] if len(clusters) == 1 else None
         if cluster is not None:
-            return cluster, targets.members(cluster, own.node_id if own else None)
+            return cluster, targets.members(cluster, own.node_id if own else None, _within(asked))
         others = (other for other in self.asked if other is not asked and other.reached)
         return None, targets.assumed(
             (o.node.name, address, o.sections["process"]) for o in others if (address := o.address)
@@ -355,6 +356,13 @@ class _Gathering:
             if isinstance(key, Asked):
                 key.take_over()
         return pending
+
+
+def _within(asked: Asked) -> str | None:
+    """Where its Elasticsearch, which has a network namespace of its own, was asked; None where it has none."""
+    process, view = asked.sections["process"], asked.view
+    apart = isinstance(process, Process) and bool(process.own_network_namespace)
+    return urlsplit(view.url).netloc if apart and isinstance(view, View) and view.carrier != "direct" else None
 
 
 def _is_master(view: View | Unknown) -> bool:

@@ -26,6 +26,7 @@ def http(process: object, config: object, routing: object) -> list[str]:
     """URLs to ask the node's own Elasticsearch at, as seen on the node, likeliest first.
 
     Its listener decides; where none can be seen, loopback and then the host's own addresses, at http.port or 9200.
+    What listens everywhere in a network namespace of its own is asked at its address there before that.
     https before http, unless the configuration says which.
     """
     settings = config.settings if isinstance(config, Config) else {}
@@ -35,11 +36,14 @@ def http(process: object, config: object, routing: object) -> list[str]:
     match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", written)
     ports = range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(first, first + 100)
     found = next((x for x in listeners if _port(x) in ports), None)
+    addresses = routing.addresses if isinstance(routing, Routing) else ()
+    own = [address.address for address in addresses if address.scope == "global"]
     if found:
-        hosts = ["127.0.0.1" if _wildcard(found) else _host(found)]
+        within = process.addresses if isinstance(process, Process) else ()
+        apart = isinstance(process, Process) and process.own_network_namespace
+        hosts = [*within, "127.0.0.1", *(own if apart else ())] if _wildcard(found) else [_host(found)]
     else:
-        own = routing.addresses if isinstance(routing, Routing) else ()
-        hosts = ["127.0.0.1", *(address.address for address in own if address.scope == "global")]
+        hosts = ["127.0.0.1", *own]
     enabled = settings.get("xpack.security.http.ssl.enabled", "").lower()
     schemes = {"true": ("https",), "false": ("http",)}.get(enabled, ("https", "http"))
     port = _port(found) if found else ports.start
@@ -51,11 +55,13 @@ def http(process: object, config: object, routing: object) -> list[str]:
     ]
 
 
-def members(cluster: Cluster, own: str | None) -> list[dict[str, Any]]:
+def members(cluster: Cluster, own: str | None, within: str | None = None) -> list[dict[str, Any]]:
     """Published addresses of every member but the one with id `own`, of whose HTTP the certificate alone is wanted.
 
     Loopback and link-local addresses are nobody else's to dial. tls: a handshake is to be finished there; show: its
     certificates are wanted whole
+    within: "host:port" of its HTTP where it has a network namespace of its own: behind a NAT there need be no way from
+    in there to the address that it publishes
     """
     show = {member.id for member in _shown(cluster.members, own)}
     found: list[dict[str, Any]] = []
@@ -64,7 +70,8 @@ def members(cluster: Cluster, own: str | None) -> list[dict[str, Any]]:
             found.append({"member": member.id, "port": "transport", "target": member.transport})
         if member.http and not stays_home(member.http) and (member.id != own or member.http_tls):
             asked = {"tls": True, "show": member.id in show} if member.http_tls else {}
-            found.append({"member": member.id, "port": "http", "target": member.http, **asked})
+            target = within if within and member.id == own else member.http
+            found.append({"member": member.id, "port": "http", "target": target, **asked})
     return found
 
 

@@ -30,6 +30,17 @@ def test_a_nodes_own_http_is_dialled_for_its_certificate_alone():
     assert node_id("es-1") not in {d["member"] for d in targets.members(plain, node_id("es-1"))}
 
 
+def test_behind_a_nat_a_nodes_own_http_is_dialled_where_it_listens():
+    """There need be no way from within to the address that it publishes."""
+    dials = targets.members(healthy().clusters[0], node_id("es-1"), "172.17.0.2:9200")
+    assert [d["target"] for d in dials if d["member"] == node_id("es-1")] == ["172.17.0.2:9200"]
+    assert {d["target"] for d in dials if d["port"] == "http"} == {
+        "172.17.0.2:9200",
+        "198.18.0.12:9200",
+        "198.18.0.13:9200",
+    }
+
+
 def test_only_http_that_is_known_to_speak_tls_is_shown_a_handshake():
     dials = targets.members(surveys.with_member(healthy(), "es-2", http_tls=False).clusters[0], None)
     assert [d["member"] for d in dials if d.get("tls")] == [node_id("es-1"), node_id("es-3")]
@@ -94,6 +105,16 @@ def test_where_a_nodes_own_http_is_asked(listeners, settings, expected):
     process = replace(healthy().nodes[0].process, listeners=listeners)
     config = Config(path="/etc/elasticsearch/elasticsearch.yml", modified=0.0, settings=settings, names=())
     assert targets.http(process, config, healthy().nodes[0].routing) == expected
+
+
+def test_what_listens_everywhere_in_a_namespace_of_its_own_is_asked_at_its_address_there():
+    """The host's loopback is another; an engine may listen there for it."""
+    process = replace(
+        healthy().nodes[0].process, listeners=("[::]:9200",), own_network_namespace=True, addresses=("172.17.0.2",)
+    )
+    config = Config(path="", modified=0.0, settings={"xpack.security.http.ssl.enabled": "true"}, names=())
+    found = targets.http(process, config, healthy().nodes[0].routing)
+    assert found == [f"https://{host}:9200" for host in ("172.17.0.2", "127.0.0.1", "198.18.0.11")]
 
 
 def test_where_no_listener_can_be_seen_loopback_and_then_the_hosts_addresses_are_tried():

@@ -68,7 +68,8 @@ class Process(Fact, frozen=True, kw_only=True):
     environment: names of AWS_*, ES_* and proxy variables it runs with; properties: names of -D options that
     credentials, region, proxies or metadata depend on. Names only, except region: AWS_REGION's and -Daws.region's value
     listeners: "address:port" it listens on; empty where /proc/net is another namespace's
-    own_network_namespace: it does not share the probe's network namespace; None where that could not be read
+    own_network_namespace: it does not share the host's network namespace; None where that could not be read
+    addresses: of the namespace that it has of its own, without loopback and link-local ones
     unit: the systemd unit it runs in ("elasticsearch.service"), None where none is seen
     others: how many more Elasticsearch processes run on this host
     """
@@ -82,6 +83,7 @@ class Process(Fact, frozen=True, kw_only=True):
     region_property: str | None
     listeners: tuple[str, ...]
     own_network_namespace: bool | None
+    addresses: tuple[str, ...] = ()
     unit: str | None = None
     others: int = 0
 
@@ -193,7 +195,10 @@ class Imds(Fact, frozen=True, kw_only=True):
     none; None where not asked or not answered
     role: None where role_status is not 200; slowest: milliseconds of the request that took longest
     asked_as: whose connections they were; as_service: that is the user Elasticsearch runs as, None where none runs
-    own_outcome: how the token request ended as the probe's own user, asked where it did not end well as the other
+    in_namespace: asked from the network namespace that Elasticsearch has of its own; False where it has none, or where
+    the probe may not enter it and asked from the host
+    own_outcome: how the token request ended as the probe's own user on the host, asked where it did not end well
+    otherwise
     """
 
     outcome: Literal["answered", "refused", "timeout", "no-route"]
@@ -209,6 +214,7 @@ class Imds(Fact, frozen=True, kw_only=True):
     slowest: float | None = None
     asked_as: str | None = None
     as_service: bool | None = None
+    in_namespace: bool = False
     own_outcome: Literal["answered", "refused", "timeout", "no-route"] | None = None
 
 
@@ -291,7 +297,8 @@ class Routing(Fact, frozen=True, kw_only=True):
 class Dial(Fact, frozen=True, kw_only=True):
     """One TCP connection attempt from a node to a peer's published address.
 
-    member: node id of the peer; port: transport | http; target: "host:port"
+    member: node id of the peer; port: transport | http; target: "host:port"; from the network namespace that
+    Elasticsearch has of its own, where the probe may enter it, and there the node's own HTTP where it listens
     outcome: open | refused | timeout | no-route | dns | closed (by the peer, at once); milliseconds until the outcome
     tries: 2 after a first timeout, or a first end by the peer
     assumed: the cluster could not be asked; member is a given node's name and the port one that it listens on or the

@@ -13,9 +13,9 @@ from pathlib import Path
 SECTIONS = Path(__file__).parent / "sections"
 
 ORDER = (
-    "base", "together", "network", "dialling", "gcm", "system", "process", "install", "keystore", "config", "sources",
-    "log", "certificates", "owner", "imds", "routing", "truststore", "packets", "bucket", "container", "identity",
-    "paths", "relay", "pieces", "serve",
+    "base", "together", "network", "namespace", "dialling", "gcm", "system", "routing", "process", "install",
+    "keystore", "config", "sources", "log", "certificates", "owner", "imds", "truststore", "packets", "bucket",
+    "container", "identity", "paths", "relay", "pieces", "serve",
 )  # fmt: skip
 """Files of sections/ in the order they are joined; each refers to those before it only."""
 

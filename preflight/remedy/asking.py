@@ -170,5 +170,6 @@ def instance(node: NodeFacts) -> str:
     """The node's instance id for a command line; looked up by the address it was dialled at where IMDS gave none."""
     if isinstance(node.imds, Imds) and node.imds.instance_id:
         return shlex.quote(node.imds.instance_id)
-    query = f"--filters Name=private-ip-address,Values={shlex.quote(node.host)}"
+    name = "network-interface.ipv6-addresses.ipv6-address" if ":" in node.host else "private-ip-address"
+    query = f"--filters Name={name},Values={shlex.quote(node.host)}"
     return f'"$(aws ec2 describe-instances {query} --query "Reservations[0].Instances[0].InstanceId" --output text)"'

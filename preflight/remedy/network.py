@@ -51,11 +51,9 @@ def look_at(survey: Survey, dials: tuple[Dial, ...], source: str) -> Remedy:
 
 def _groups(survey: Survey, dial: Dial) -> str:
     address = shlex.quote(host_of(dial.target))
+    name = "ipv6-addresses.ipv6-address" if ":" in address else "addresses.private-ip-address"
     query = "NetworkInterfaces[].{subnet:SubnetId,groups:Groups[].GroupId}"
-    return (
-        f"aws ec2 describe-network-interfaces --filters Name=addresses.private-ip-address,Values={address} "
-        f"--query {shlex.quote(query)}"
-    )
+    return f"aws ec2 describe-network-interfaces --filters Name={name},Values={address} --query {shlex.quote(query)}"
 
 
 def own_route(survey: Survey, node: NodeFacts) -> Remedy:

@@ -26,6 +26,7 @@ from ..facts import (
 from ..judgement import Finding, NotApplicable
 from . import members, refusals, repository
 
+_UNHEARD = "IMDS answers this host, and not the network namespace that Elasticsearch has of its own"
 OTHER_NAMESPACE = "Elasticsearch has a network namespace of its own, and IMDS may answer it otherwise than this host"
 
 
@@ -139,6 +140,9 @@ def _unanswered(node: NodeFacts, imds: Imds, row: versions.Line | None) -> Troub
     if imds.outcome != "answered":
         how = {"refused": "connection refused", "timeout": "timeout", "no-route": "no route"}[imds.outcome]
         how = f"{how} after {imds.milliseconds:.0f} ms"
+        if imds.own_outcome == "answered" and imds.in_namespace:
+            hops = ": a hop limit of 1 keeps the answers from a container" if imds.outcome == "timeout" else ""
+            return Trouble(kind="namespace", observed=f"{_UNHEARD}: {how}{hops}")
         if imds.own_outcome == "answered":
             own = node.system.user if isinstance(node.system, System) else "the probe's own user"
             return Trouble(
@@ -215,6 +219,8 @@ def _no_credentials(node: NodeFacts, imds: Imds) -> Trouble | None:
 def _other_namespace(survey: Survey, node: NodeFacts) -> Trouble | None:
     """A host that IMDS answers says nothing about a container on it: there only Elasticsearch itself proves it."""
     if not isinstance(node.process, Process) or not node.process.own_network_namespace or verified(survey, node):
+        return None
+    if isinstance(node.imds, Imds) and node.imds.in_namespace:
         return None
     if any(meant is not None and meant.kind == "no credentials" for meant in _meanings(survey, node)):
         return Trouble(

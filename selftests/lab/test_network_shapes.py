@@ -4,14 +4,18 @@ subnet lacks is told of it.
 A lab of its own: one that is up is taken down for it, and one like it is brought up again.
 """
 
+import ipaddress
 import os
+import re
 import sys
+from contextlib import contextmanager
 
 import pytest
 from judged import checks
 from suite_run import Ran, run_lab
 
 from lab import ec2, elasticsearch, faults, host, matrix, names, network, state
+from lab.processes import run
 
 pytestmark = [
     pytest.mark.lab,
@@ -105,7 +109,10 @@ YML = "/etc/elasticsearch/elasticsearch.yml"
 
 @pytest.fixture
 def settings(apart):
-    """Add lines to the elasticsearch.yml of some nodes and restart these; as before afterwards."""
+    """Add lines to the elasticsearch.yml of some nodes, or take others' place, and restart these; as before afterwards.
+
+    change: (pattern, text) pairs
+    """
     given = {node: host.execute(node, ["cat", YML]) for node in apart.nodes}
     changed = {}
 
@@ -117,9 +124,12 @@ def settings(apart):
         elasticsearch.everywhere(list(texts), restart)
         elasticsearch.wait_for_members(apart.nodes)
 
-    def add(lines):
+    def add(lines, change=()):
         changed.update((node, given[node]) for node in lines)
-        write({node: given[node] + "".join(f"{line}\n" for line in more) for node, more in lines.items()})
+        texts = {node: given[node] + "".join(f"{line}\n" for line in more) for node, more in lines.items()}
+        for pattern, text in change:
+            texts = {node: re.sub(pattern, text, before, flags=re.MULTILINE) for node, before in texts.items()}
+        write(texts)
 
     yield add
     write(changed)
@@ -152,6 +162,110 @@ def test_a_second_interface_that_elasticsearch_publishes_and_nobody_logs_in_at(s
     assert f"{second}:9300" in [member.transport for member in ran.survey.clusters[0].members]
     paths = ran.survey.node(node.name).paths
     assert {path.source for path in paths if path.purpose.startswith("peer:")} == {node.address, second}
+
+
+@pytest.fixture
+def ipv6(apart):
+    """Every node and the router have IPv6 addresses too; the router forwards between the subnets."""
+    router = names.ROUTER_NAMESPACE
+    run(["ip", "netns", "exec", router, "sysctl", "-q", "-w", "net.ipv6.conf.all.forwarding=1"])
+    for node in apart.nodes:
+        gateway = ROUTER6.format(node.subnet.third)
+        run(["ip", "-n", router, "-6", "address", "add", f"{gateway}/64", "dev", node.subnet.bridge, "nodad"])
+        ip(
+            node,
+            f"-6 address add {node.address6}/64 dev eth0 nodad",
+            f"-6 route add default via {gateway} dev eth0",
+        )
+    yield {node: str(ipaddress.ip_address(node.address6)) for node in apart.nodes}
+    for node in apart.nodes:
+        gateway = ROUTER6.format(node.subnet.third)
+        ip(node, "-6 route delete default dev eth0", f"-6 address delete {node.address6}/64 dev eth0", check=False)
+        run(["ip", "-n", router, "-6", "address", "delete", f"{gateway}/64", "dev", node.subnet.bridge], check=False)
+
+
+ROUTER6 = "fd00:c612:{}::1"
+
+
+@contextmanager
+def controller_in(node, address):
+    """The controller has an IPv6 address in the node's subnet. Neighbours are told: the machine answers nobody."""
+    device, mac = names.CONTROLLER_DEVICE, network.CONTROLLER_MAC
+    setting = f"net.ipv6.conf.{device}.disable_ipv6"
+    run(["sysctl", "-q", "-w", f"{setting}=0"])
+    try:
+        run(["ip", "-6", "address", "add", f"{address}/64", "dev", device, "nodad"])
+        run(["ip", "-6", "neighbour", "replace", node.address6, "lladdr", node.mac, "nud", "permanent", "dev", device])
+        ip(node, f"-6 neighbour replace {address} lladdr {mac} nud permanent dev eth0")
+        yield
+    finally:
+        ip(node, f"-6 neighbour delete {address} dev eth0", check=False)
+        run(["sysctl", "-q", "-w", f"{setting}=1"])
+
+
+def test_transport_over_ipv6_and_http_too_on_two_of_three(ipv6, settings, apart, asked, tmp_path):
+    """Members are dialled, and their routes asked for, at what they publish; addresses are printed in brackets."""
+    one, two, three = apart.nodes
+    seeds = ((rf"^- {re.escape(node.address)}$", f'- "[{ipv6[node]}]"') for node in apart.nodes)
+    lines = {node: [f'transport.host: "{ipv6[node]}"'] for node in apart.nodes}
+    for node in (two, three):
+        lines[node].append(f'http.host: "{ipv6[node]}"')
+    settings(lines, change=seeds)
+    ran = asked()
+    assert_nothing_red(ran)
+    transport = {f"[{address}]:9300" for address in ipv6.values()}
+    assert {member.transport for member in ran.survey.clusters[0].members} == transport
+    http = {f"{one.address}:9200", f"[{ipv6[two]}]:9200", f"[{ipv6[three]}]:9200"}
+    for node in apart.nodes:
+        found = ran.survey.node(node.name)
+        assert {d.target for d in found.dials if d.port == "transport"} == transport - {f"[{ipv6[node]}]:9300"}
+        assert {d.target for d in found.dials if d.port == "http"} == http
+        peers = [path for path in found.paths if path.purpose.startswith("peer:")]
+        gateway = str(ipaddress.ip_address(ROUTER6.format(node.subnet.third)))
+        assert {(path.kind, path.gateway, path.source) for path in peers} == {("gateway", gateway, ipv6[node])}
+    assert ran.survey.node(three.name).view.url == f"https://[{ipv6[three]}]:9200"
+    assert ran.survey.node(two.name).view.carrier == "probe"
+    assert set(outcomes(ran, "TLS-1").values()) == {"pass"}
+
+    drop = f"ip6 saddr {ipv6[one]} tcp dport 9300 tcp flags & (syn | ack) == syn drop"
+    network.nft(
+        three.namespace,
+        f"""
+        table inet fault {{
+            chain input {{
+                type filter hook input priority 0; policy accept;
+                {drop}
+            }}
+        }}
+        """,
+    )
+    try:
+        cut = Ran(tmp_path / "cut")
+    finally:
+        network.unfilter(three.namespace, "fault")
+    assert cut.differing() == {("PORT-1", one.name): "fail"}, cut.text
+    assert [cause.id for cause in cut.diagnosis.causes] == ["port-blocked"]
+    assert f"{one.name} to {three.name} [{ipv6[three]}]:9300: timeout" in cut.text
+
+    config = tmp_path / "ssh_config"
+    config.write_text(
+        f"Host {ipv6[one]}\n    HostKeyAlias {one.address}\n    User {names.SSH_USER}\n"
+        f"    IdentityFile {names.SSH_KEY}\n    UserKnownHostsFile {names.KNOWN_HOSTS}\n"
+    )
+    login = {
+        "ES_PREFLIGHT_USER": names.PREFLIGHT_USER,
+        "ES_PREFLIGHT_PASSWORD_FILE": str(names.PREFLIGHT_PASSWORD),
+    }
+    with controller_in(one, "fd00:c612::5"):
+        for carrier in ("ssh", "paramiko"):
+            literal = Ran(
+                tmp_path / carrier,
+                f"--ssh-config={config}",
+                environ=login,
+                hosts=f"{carrier}://[{ipv6[one]}]?sudo=true",
+            )
+            assert_nothing_red(literal)
+            assert [node.host for node in literal.survey.nodes] == [ipv6[one]]
 
 
 def test_through_a_bastion(apart, tmp_path):

@@ -16,7 +16,7 @@ from static_keys import archive, declared
 from suite_run import Ran
 from tarball import HTTP_PORT, TRANSPORT_PORT, USER, Tarball
 
-from lab import distribution, elasticsearch, host, imds, names, storage
+from lab import distribution, elasticsearch, host, imds, names, ssh, storage
 from preflight.remedy import keys
 
 pytestmark = [
@@ -106,6 +106,21 @@ def test_one_node_of_three_given_as_the_whole_cluster(tmp_path):
     ran = Ran(tmp_path, "--complete", hosts="es-2")
     assert outcomes(ran, "CLUSTER-2") == {"es-2": "fail"}
     assert ran.status == 1
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("carrier", ["paramiko", "ssh"])
+def test_a_node_alone_whose_sshd_forbids_forwarding(lab, tmp_path, carrier):
+    """What Elasticsearch is asked goes through the probe, over either login."""
+    node = lab.nodes[ssh.HARDENED - 1]
+    forward = ["ssh", "-F", str(names.SSH_CONFIG), "-W", f"{node.address}:9200", node.name]
+    refused = subprocess.run(forward, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode != 0 and "administratively prohibited" in refused.stderr, refused.stderr
+    ran = Ran(tmp_path, f"--connection={carrier}", hosts=node.name)
+    assert_nothing_red(ran)
+    found = ran.survey.node(node.name)
+    assert (found.login.carrier, found.view.carrier) == (carrier, "probe")
+    assert set(outcomes(ran, "REPO-1").values()) == {"pass"}
 
 
 @pytest.mark.usefixtures("plain", "repository")

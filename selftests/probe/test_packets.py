@@ -39,11 +39,14 @@ CLIENT = """
 import http.client, json
 from preflight.probe.sections import packets
 from preflight.probe.sections.base import Deadline
+from preflight.probe.sections.namespace import HERE
+class Look:
+    deadline, namespace = Deadline(20), lambda self: HERE
 wire = http.client.HTTPConnection("192.0.2.130", 8080, timeout=10)
 wire.request("HEAD", "/")
 wire.getresponse().read()
 asked = {"bucket": "b", "path_style": False, "host": "b.s3.example", "port": 8080, "tls": False}
-print(json.dumps(packets.sent_long(wire, "/", asked, 2.0, Deadline(20))))
+print(json.dumps(packets.sent_long(wire, "/", asked, 2.0, Look())))
 """
 
 

@@ -78,6 +78,13 @@ def test_the_roles_own_credentials_sign_what_elasticsearch_would_sign_with_them(
     )
 
 
+def test_imds_that_was_asked_where_elasticsearch_asks_it_signs():
+    node = healthy().node("es-2")
+    process = replace(node.process, own_network_namespace=True)
+    survey = with_node(healthy(), "es-2", process=process, imds=replace(node.imds, in_namespace=True))
+    assert signer(survey).source == "instance"
+
+
 @pytest.mark.parametrize(
     ("survey", "why"),
     [

@@ -18,8 +18,8 @@ from surveys import healthy, stale_keys, with_cluster, with_node
 
 from preflight import remedy
 from preflight.diagnosis import diagnose
-from preflight.facts import Keystore, Repository, SignedList, Unknown
-from preflight.remedy.asking import ask
+from preflight.facts import Imds, Keystore, Repository, SignedList, Unknown
+from preflight.remedy.asking import ask, instance
 
 
 def keys(survey, name="es-2"):
@@ -404,6 +404,18 @@ def test_a_timeout_is_explained_as_a_filter(outcome, advised):
 
     assert any("a filter that drops" in line for line in mend.advice) is advised
     assert "sudo ss -ltnp 'sport = :9300'" in texts(mend)
+
+
+def test_aws_is_asked_for_an_ipv6_address_by_that_name():
+    """Its filter for private addresses knows none."""
+    survey = surveys.port_fails(healthy(), "es-1", "es-2", "timeout")
+    node = survey.node("es-1")
+    dials = tuple(replace(d, target="[fd00::12]:9300") if d.outcome == "timeout" else d for d in node.dials)
+    survey = with_node(survey, "es-1", dials=dials)
+    mend = remedy.open_ports(survey, survey.node("es-1"), "transport")
+    assert "Name=ipv6-addresses.ipv6-address,Values=fd00::12" in " ".join(texts(mend))
+    unnamed = with_node(survey, "es-2", host="fd00::12", imds=Imds(outcome="timeout", milliseconds=2000.0))
+    assert "Name=network-interface.ipv6-addresses.ipv6-address,Values=fd00::12" in instance(unnamed.node("es-2"))
 
 
 def test_a_gateway_that_no_peer_of_the_subnet_shows_is_not_guessed():

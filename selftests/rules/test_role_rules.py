@@ -246,6 +246,30 @@ def test_a_container_of_its_own_is_proven_by_elasticsearch_alone():
         trouble(surveys.verify_fails(survey, "es-2", surveys.STALE))
 
 
+def in_its_namespace(survey, **imds):
+    """es-2 in a network namespace of its own, from where IMDS was asked."""
+    node = survey.node("es-2")
+    process = replace(node.process, own_network_namespace=True, addresses=("172.17.0.2",))
+    return with_node(survey, "es-2", process=process, imds=replace(node.imds, in_namespace=True, **imds))
+
+
+def test_a_container_from_which_imds_was_asked_needs_no_other_proof():
+    survey = surveys.verify_fails(in_its_namespace(healthy()), "es-2", surveys.STALE)
+    assert trouble(survey) is None
+
+
+@pytest.mark.parametrize(("outcome", "hops"), [("timeout", True), ("no-route", False)])
+def test_a_container_that_imds_does_not_answer_while_it_answers_the_host(outcome, hops):
+    imds = Imds(outcome=outcome, milliseconds=2000.0, asked_as="elasticsearch", own_outcome="answered")
+    node = healthy().node("es-2")
+    process = replace(node.process, own_network_namespace=True)
+    survey = with_node(healthy(), "es-2", process=process, imds=replace(imds, in_namespace=True))
+    found = trouble(survey)
+    assert (found.kind, "hop limit of 1" in found.observed) == ("namespace", hops)
+    failing = surveys.verify_fails(survey, "es-2", surveys.NO_CREDENTIALS)
+    assert [cause.id for cause in diagnose(failing, judged(failing)).causes] == ["imds-hop-limit"]
+
+
 def test_how_long_credentials_in_memory_can_last_is_said():
     """The profile is gone, `_verify` still passes: until six hours from now at most."""
     finding = judge(imds(role_status=404, role=None))

@@ -83,7 +83,7 @@ def walk(asked, look, patience, value):
                 asked, host=asked["host"].replace(asked["service"], "s3.%s.amazonaws.com" % value["bucket_region"])
             )
             wire = reach(asked, path, look, patience, dict(value))
-        value["packets"] = sent_long(wire, path, asked, patience, look.deadline)
+        value["packets"] = sent_long(wire, path, asked, patience, look)
         if value["packets"] and value["packets"]["answered"]:
             raise Unseen("not tried: %s gave no answer to a request longer than one packet" % asked["host"])
         value["signed_list"] = signed_list(wire, path, asked, look, value)
@@ -115,7 +115,9 @@ def reach(asked, path, look, patience, value):
     value["hosts_lines"] = hosts_lines(host, value["addresses"])
     if value["hosts_lines"]:
         value["resolver"] = from_dns(host, look.deadline.left(patience))
-    dialled = dial_all([Call(address, port) for address in value["addresses"]], patience, look.deadline)
+    dialled = dial_all(
+        [Call(address, port, namespace=look.namespace()) for address in value["addresses"]], patience, look.deadline
+    )
     reached = [call.address for call in dialled if call.outcome == "open"]
     value["tcp"] = "open" if reached else dialled[0].outcome
     if not reached:
@@ -169,17 +171,17 @@ def connect(address, asked, look, patience, value):
     try:
         if not asked["tls"]:
             wire = http.client.HTTPConnection(host, port, timeout=limit)
-            sock = opened(address, port, look.deadline, patience, limit)
+            sock = opened(address, port, look, patience, limit)
         else:
             context, value["trust_store"] = trusting(look)
             wire = http.client.HTTPSConnection(host, port, timeout=limit, context=context)
-            sock = opened(address, port, look.deadline, patience, limit, context, host)
+            sock = opened(address, port, look, patience, limit, context, host)
             value["tls"] = "ok"
     except (OSError, ValueError) as error:  # Python 3.6 says "another name" by a ValueError
         if asked["tls"]:
             value["tls"] = words_of(error)
         if isinstance(error, socket.timeout) and hasattr(error, "told"):
-            value["packets"] = retried(error.told, "handshake", address, asked, patience, look.deadline)
+            value["packets"] = retried(error.told, "handshake", address, asked, patience, look)
         elif value["trust_store"] is not None:
             value["host_trusts"] = host_trusts(address, asked, look, patience)
         raise Unseen("not tried: no TLS connection to %s (%s)" % (host, words_of(error)))
@@ -187,9 +189,10 @@ def connect(address, asked, look, patience, value):
     return wire
 
 
-def opened(address, port, deadline, patience, limit, context=None, name=None):
+def opened(address, port, look, patience, limit, context=None, name=None):
     """A connected socket, in TLS where a context is given. Raises OSError, ValueError."""
-    sock = socket.create_connection((address, port), timeout=deadline.left(patience))
+    with look.namespace():
+        sock = socket.create_connection((address, port), timeout=look.deadline.left(patience))
     sock.settimeout(limit)
     if context is None:
         return sock
@@ -208,7 +211,7 @@ def host_trusts(address, asked, look, patience):
     try:
         context = trusting_as_host()
         limit = look.deadline.left(patience)
-        opened(address, asked["port"], look.deadline, patience, limit, context, asked["host"]).close()
+        opened(address, asked["port"], look, patience, limit, context, asked["host"]).close()
     except Unseen:
         return None
     except (OSError, ValueError):

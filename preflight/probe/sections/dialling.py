@@ -5,6 +5,7 @@ import socket
 import struct
 import time
 
+from .namespace import HERE
 from .network import outcome_of_number
 
 STAY = 0.1
@@ -38,13 +39,15 @@ def kernel_says(wire):
 class Call(object):
     """One target. patience: seconds for the connection; stay: seconds that it must then stay up to count as open.
 
+    namespace: whose socket it is
     context: of TLS, where a handshake is to be finished and taken leave of, without another byte
     most: bytes of the longest packet, where the kernel is not to decide it
     tls: "ok", "timeout", or OpenSSL's words; shown: DER, the server's own first; whole: shown is all that it sent
     """
 
-    def __init__(self, address, port, stay=0.0, context=None, most=None):
-        self.address, self.port, self.stay, self.context, self.most = address, port, stay, context, most
+    def __init__(self, address, port, stay=0.0, context=None, most=None, namespace=HERE):
+        self.address, self.port, self.stay, self.context = address, port, stay, context
+        self.most, self.namespace = most, namespace
         self.outcome, self.milliseconds, self.tries = "timeout", 0.0, 0
         self.tls, self.shown, self.whole = None, [], False
         self.path_mtu, self.retransmits = None, 0
@@ -55,7 +58,8 @@ class Call(object):
         self.began = time.monotonic()
         self.until, self.tries, self.step = self.began + patience, self.tries + 1, self.connected
         try:
-            self.wire = plain_socket(self.address, self.most)
+            with self.namespace:
+                self.wire = plain_socket(self.address, self.most)
         except OSError as error:  # a kernel without IPv6
             return self.failed(error.errno)
         self.wire.setblocking(False)

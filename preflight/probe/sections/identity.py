@@ -3,7 +3,7 @@
 import time
 
 from .base import Unseen
-from .bucket import element, signed, trusting_as_host, words_of
+from .bucket import element, opened, signed, trusting_as_host, words_of
 from .network import Unresolved, addresses_of
 
 
@@ -18,9 +18,9 @@ def identity(asked, look, patience):
     query = {"Action": "GetCallerIdentity", "Version": "2011-06-15"}
     target, headers = signed(host, "/", query, asked["region"], key, time.gmtime(), "sts")
     limit = look.deadline.left(patience)
-    wire = http.client.HTTPSConnection(host, timeout=limit, context=trusting_as_host())
+    wire = http.client.HTTPSConnection(host)
     try:
-        addresses_of(host, limit)
+        wire.sock = opened(addresses_of(host, limit)[0], 443, look, patience, limit, trusting_as_host(), host)
         wire.request("GET", target, headers=headers)
         answer = wire.getresponse()
         body = answer.read(1 << 16).decode("utf-8", "replace")

@@ -27,7 +27,11 @@ class Metadata(object):
         self.deadline, self.owner = deadline, owner
         self.key = None
         self.slowest = 0.0
-        self.value = {"asked_as": owner.user, "as_service": owner.service}
+        self.value = {
+            "asked_as": owner.user,
+            "as_service": owner.service,
+            "in_namespace": owner.namespace.apart,
+        }
         self.ask(tokenless)
         self.value["slowest"] = self.again() if self.slowest > SLOW else self.slowest
 
@@ -36,7 +40,7 @@ class Metadata(object):
 
         token = self.token()
         value = self.value
-        if value["outcome"] != "answered" and self.owner.switched:
+        if value["outcome"] != "answered" and (self.owner.switched or value["in_namespace"]):
             value["own_outcome"] = self.outcome_as(Owner())
         if tokenless or (token is None and value["outcome"] in ("answered", "timeout")):
             value["tokenless_status"] = self.tokenless()

@@ -4,16 +4,17 @@ import os
 import socket
 
 from .base import Unseen, user_name
+from .namespace import HERE, library
 
 
 class Owner(object):
     """Whose sockets are opened. user: its name; service: it is the user Elasticsearch runs as, None where none runs.
 
-    switched: it is another user than the probe's own
+    switched: it is another user than the probe's own; namespace: where they are
     """
 
-    def __init__(self, uid=None, gid=None):
-        own = os.geteuid()
+    def __init__(self, uid=None, gid=None, namespace=HERE):
+        own, self.namespace = os.geteuid(), namespace
         self.uid, self.gid, self.library = uid, gid, None
         if uid is not None and uid != own:
             self.library = library()
@@ -41,14 +42,14 @@ class Owner(object):
         """A TCP connection to (host, port) within `seconds`. Raises OSError."""
         host, port = address
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        if self.switched:
-            self.put_on()
+        with self.namespace:
+            if self.switched:
+                self.put_on()
             try:
                 sock = socket.socket(family, socket.SOCK_STREAM)
             finally:
-                self.take_off()
-        else:
-            sock = socket.socket(family, socket.SOCK_STREAM)
+                if self.switched:
+                    self.take_off()
         try:
             sock.settimeout(seconds)
             sock.connect((host, port))
@@ -64,14 +65,4 @@ def owner_of(look):
         server = look.server()
     except Unseen:
         server = None
-    return Owner() if server is None else Owner(server.uid, server.gid)
-
-
-def library():
-    """The C library, None where Python may not call it."""
-    try:
-        import ctypes
-
-        return ctypes.CDLL(None)
-    except (ImportError, OSError, MemoryError, AttributeError):
-        return None
+    return Owner() if server is None else Owner(server.uid, server.gid, look.namespace())

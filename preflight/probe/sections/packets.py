@@ -17,7 +17,7 @@ def padding(path_mtu):
     return "x" * min((path_mtu or 1500) + 200, LONGEST)
 
 
-def sent_long(wire, path, asked, patience, deadline):
+def sent_long(wire, path, asked, patience, look):
     """The Packets record of an http.client connection that is up; it is closed where its state is not known."""
     import http.client
 
@@ -35,7 +35,7 @@ def sent_long(wire, path, asked, patience, deadline):
     except socket.timeout:
         told = kernel_says(sock)
         wire.close()
-        return retried(told, "request", address, asked, patience, deadline)
+        return retried(told, "request", address, asked, patience, look)
     except (OSError, http.client.HTTPException):
         wire.close()
         return None
@@ -50,25 +50,27 @@ def record(told, step=None, answered=(), unanswered=()):
     )
 
 
-def retried(told, step, address, asked, patience, deadline):
+def retried(told, step, address, asked, patience, look):
     """The Packets record of a connection on which a step had no answer in time. told: what the kernel says of it"""
     most = told[0] or 1500
     sizes = [most] + [size for size in SIZES if size < most]
     # The first is as the kernel has it: what gets through now was lost by chance.
     work = {
-        size: lambda size=size: answers(address, asked, most, size if size < most else None, patience) for size in sizes
+        size: lambda size=size: answers(address, asked, most, size if size < most else None, patience, look)
+        for size in sizes
     }
-    done = together(work, deadline)
+    done = together(work, look.deadline)
     return record(told, step, *([size for size in sizes if done[size] is wanted] for wanted in (True, False)))
 
 
-def answers(address, asked, path_mtu, most, patience):
+def answers(address, asked, path_mtu, most, patience, look):
     """Whether TLS and a long HEAD are answered with packets of so many bytes at most; None where it ends otherwise."""
     import ssl
 
     path = "/" + asked["bucket"] if asked["path_style"] else "/"
     lines = ["HEAD %s HTTP/1.1" % path, "Host: " + asked["host"], "X-Preflight-Padding: " + padding(path_mtu), "", ""]
-    wire = plain_socket(address, most)
+    with look.namespace():
+        wire = plain_socket(address, most)
     try:
         wire.settimeout(patience)
         wire.connect((address, asked["port"]))

@@ -67,9 +67,14 @@ def dials(asked, patience, look):
             address = host if is_address(host) else addresses_of(host, look.deadline.left(2 * patience))[0]
         except Unresolved:
             continue
-        calls[at] = Call(address, port, STAY, context if dial.get("tls") else None)
+        tls = context if dial.get("tls") else None
+        calls[at] = Call(address, port, STAY, tls, namespace=look.namespace())
     dial_all(list(calls.values()), patience, look.deadline)
-    again = {at: Call(c.address, c.port, STAY, context, SHORT) for at, c in calls.items() if c.tls == "timeout"}
+    again = {
+        at: Call(call.address, call.port, STAY, context, SHORT, call.namespace)
+        for at, call in calls.items()
+        if call.tls == "timeout"
+    }
     dial_all(list(again.values()), patience, look.deadline)
     for at, call in calls.items():
         chain = [hashlib.sha256(der).hexdigest() for der in call.shown]
@@ -97,7 +102,7 @@ def chosen(destinations, look):
         if destination["purpose"] == "dns":
             for address in resolvers():
                 try:
-                    found.append(taken_path("dns", address, look.deadline))
+                    found.append(taken_path("dns", address, look))
                 except Unseen:  # of a family that this kernel lacks: nobody is asked there
                     continue
             continue
@@ -107,11 +112,11 @@ def chosen(destinations, look):
                 address = addresses_of(address, look.deadline.left(5))[0]
             except Unresolved:
                 continue
-        path = taken_path(destination["purpose"], address, look.deadline)
+        path = taken_path(destination["purpose"], address, look)
         found.append(path)
         source = destination.get("source")
         if source and source != path["source"] and path["kind"] != "local" and (":" in source) == (":" in address):
-            found.append(chosen_path(destination["purpose"], address, look.deadline, source))
+            found.append(chosen_path(destination["purpose"], address, look, source))
     return found
 
 
@@ -134,6 +139,6 @@ def bucket_and_route(asked, look, patience):
     if not bucket["addresses"]:
         return bucket, None
     try:
-        return bucket, taken_path("s3:" + asked["repository"], bucket["addresses"][0], look.deadline)
+        return bucket, taken_path("s3:" + asked["repository"], bucket["addresses"][0], look)
     except Unseen as unseen:
         return bucket, unseen

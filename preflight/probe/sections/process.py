@@ -4,6 +4,7 @@ import os
 import re
 
 from .base import REGION, SUDO, Unseen, decoded, user_name
+from .routing import addresses_within
 
 PROC = "/proc"
 SERVER_CLASS = "org.elasticsearch.bootstrap.Elasticsearch"
@@ -175,6 +176,7 @@ def process(look):
             "region_property": region(server.own_options.get("aws.region")),
             "listeners": listeners(server),
             "own_network_namespace": own_network_namespace(server),
+            "addresses": addresses_within(look),
             "unit": unit_of(server),
             "others": server.others,
         }

@@ -4,6 +4,7 @@ import json
 import os
 
 from .base import Unseen, finish, start, tool
+from .namespace import HERE
 
 REFUSALS = (
     ("Invalid argument", "blackhole"),
@@ -27,10 +28,11 @@ def routing(look):
     if os.path.exists("/proc/net/if_inet6"):
         families.append(("inet6", "-6"))
     asked = []
-    for family, option in families:
-        asked.append((family, "routes", start([ip, "-j", "-d", option, "route", "show", "table", "all"])))
-        asked.append((family, "rules", start([ip, option, "rule", "show"])))
-    asked.append((None, "addresses", start([ip, "-j", "address", "show"])))
+    with routed_by(look):
+        for family, option in families:
+            asked.append((family, "routes", start([ip, "-j", "-d", option, "route", "show", "table", "all"])))
+            asked.append((family, "rules", start([ip, option, "rule", "show"])))
+        asked.append((None, "addresses", start([ip, "-j", "address", "show"])))
     value = {"routes": [], "rules": [], "addresses": []}
     for family, what, child in asked:
         output = told(child, look.deadline)
@@ -41,6 +43,41 @@ def routing(look):
         else:
             value["addresses"] += [address for entry in listed(output) for address in addresses(entry)]
     return value
+
+
+def routed_by(look):
+    """The namespace whose tables lead Elasticsearch's packets out: its own, unless this host is the gateway there."""
+    namespace = look.namespace()
+    if not namespace.apart:
+        return namespace
+    return look.once.get("routed_by", lambda: HERE if behind_host(namespace, look.deadline) else namespace)
+
+
+def behind_host(namespace, deadline):
+    """Whether the host hands its packets on, as with a container engine's bridge; without a way out it counts as so."""
+    with namespace:
+        inside = start([ip_tool(), "-j", "route", "show", "default"])
+    found = [route["gateway"] or "" for entry in listed(told(inside, deadline)) for route in routes(entry, "inet")]
+    own = [address["address"] for address in addresses_in(HERE, deadline)]
+    # Some networks of Kubernetes have a link-local gateway: whatever it is, the host answers for it.
+    return not found or any(gateway in own or gateway.startswith("169.254.") for gateway in found)
+
+
+def addresses_in(namespace, deadline):
+    with namespace:
+        child = start([ip_tool(), "-j", "address", "show"])
+    return [address for entry in listed(told(child, deadline)) for address in addresses(entry)]
+
+
+def addresses_within(look):
+    """The global ones of the namespace that Elasticsearch has of its own, [] where it has none or it is not entered."""
+    if not look.namespace().apart:
+        return []
+    try:
+        found = addresses_in(look.namespace(), look.deadline)
+    except Unseen:
+        return []
+    return [address["address"] for address in found if address["scope"] == "global"]
 
 
 def told(child, deadline):
@@ -114,21 +151,22 @@ def addresses(entry):
     ]
 
 
-def taken_path(purpose, address, deadline):
+def taken_path(purpose, address, look):
     """The ChosenPath of a connection to the address: the kernel asks again once it has chosen the source address."""
-    first = chosen_path(purpose, address, deadline)
+    first = chosen_path(purpose, address, look)
     if first["source"] is None or first["kind"] == "local":
         return first
     try:
-        return chosen_path(purpose, address, deadline, first["source"])
+        return chosen_path(purpose, address, look, first["source"])
     except Unseen:  # an ip command or a kernel that does not take a source
         return first
 
 
-def chosen_path(purpose, address, deadline, source=None):
+def chosen_path(purpose, address, look, source=None):
     """What `ip route get` says of the address. source: of the host's own, that packets bear"""
-    child = start([ip_tool(), "-j", "route", "get", address] + (["from", source] if source else []))
-    status, output, errors = finish(child, deadline.left(10))
+    with routed_by(look):
+        child = start([ip_tool(), "-j", "route", "get", address] + (["from", source] if source else []))
+    status, output, errors = finish(child, look.deadline.left(10))
     value = {"purpose": purpose, "target": address, "kind": None, "gateway": None, "device": None, "source": source}
     for words, kind in REFUSALS:
         if status != 0 and words in errors:

@@ -16,6 +16,7 @@ from .imds import Metadata, imds
 from .install import find_place, install
 from .keystore import keystore
 from .log import log
+from .namespace import Namespace
 from .owner import owner_of
 from .paths import paths
 from .pieces import hand_over
@@ -72,6 +73,16 @@ class Look(object):
     def key(self, signer):
         """The credentials that sign: of the "container" endpoint or the "instance" role; None where it gave none."""
         return (self.container() if signer == "container" else self.metadata()).key
+
+    def namespace(self):
+        return self.once.get("namespace", self.find_namespace)
+
+    def find_namespace(self):
+        try:
+            server = self.server()
+        except Unseen:
+            server = None
+        return Namespace(None if server is None else server.folder + "/ns/net")
 
     def owner(self):
         return self.once.get("owner", lambda: owner_of(self))

@@ -70,7 +70,8 @@ def in_the_way(survey: Survey, node: NodeFacts) -> Option | None:
         )
     tokenless = asks == "IMDSv1" or (asks == "either" and options.tokens == "optional")
     apart = isinstance(node.process, Process) and node.process.own_network_namespace is True
-    if options.hop_limit == 1 and apart and not tokenless and not role.verified(survey, node):
+    heard = isinstance(node.imds, Imds) and node.imds.in_namespace and node.imds.token_status == 200
+    if options.hop_limit == 1 and apart and not (tokenless or heard or role.verified(survey, node)):
         return Option(
             kind="hops",
             observed=f"the hop limit of {instance} is 1, and Elasticsearch has a network namespace of its own: the "
