@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import aws_ssm, ec2, host, names, simulation
+from . import aws_sessions, aws_ssm, ec2, host, names, simulation
 from .aws_front import GLOBAL_REGION, Front
 from .aws_peers import treatment
 from .aws_server import Server
@@ -101,8 +101,14 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
+    nodes = {options.instances[n.name]: n for n in names.nodes(names.MOST_NODES) if n.name in options.instances}
+    gateway = aws_sessions.Gateway(
+        (options.listen, 0),
+        lambda instance: instance in nodes and host.is_on(nodes[instance]),
+        lambda instance, address, port: host.connect(nodes[instance], address, port, aws_sessions.DIAL_SECONDS),
+    )
     front = Front(
-        _moto(options.instances),
+        _moto(nodes, gateway),
         _bucket_region,
         _caller,
         lambda peer: treatment(options.state, peer),
@@ -116,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"AWS cannot listen on {options.listen}: {error}", file=sys.stderr)
         return 1
-    for server in (https, http):
+    for server in (https, http, gateway):
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
     endpoint = f"http://{options.listen}:{http.server_address[1]}"
@@ -159,7 +165,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def _moto(instances: Mapping[str, str]) -> Any:
+def _moto(nodes: Mapping[str, names.Node], gateway: aws_sessions.Gateway) -> Any:
+    """nodes: by their instance ids"""
     # Seconds of imports, which whoever only wants the constants above should not pay.
     # Hundreds of machine images that nobody starts.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
@@ -167,11 +174,11 @@ def _moto(instances: Mapping[str, str]) -> Any:
 
     verify_every_signed_header()
     simulation.install()
-    nodes = {instances[node.name]: node for node in names.nodes(names.MOST_NODES) if node.name in instances}
     aws_ssm.install(
         lambda: {instance: host.is_on(node) for instance, node in nodes.items()},
         lambda instance, command: host.enter(nodes[instance], command),
     )
+    aws_sessions.install(gateway)
     return DomainDispatcherApplication(create_backend_app)
 
 
@@ -233,8 +240,11 @@ def _set_up(endpoint: str, instances: dict[str, str], subnets: int) -> dict[str,
     iam.create_user(UserName="lab-operator")
     policy = names.AWS_POLICY.read_text()
     iam.put_user_policy(UserName="lab-operator", PolicyName="preflight", PolicyDocument=policy)
-    # moto holds every request but S3's against the resource "*", so that ARNs would deny it.
-    statements = [{**one, "Resource": "*"} for one in json.loads(names.SSM_POLICY.read_text())["Statement"]]
+    # moto holds every request but S3's against the resource "*", so that ARNs would deny it, and knows no condition.
+    statements = [
+        {"Effect": one["Effect"], "Action": one["Action"], "Resource": "*"}
+        for one in json.loads(names.SSM_POLICY.read_text())["Statement"]
+    ]
     commands = json.dumps({"Version": "2012-10-17", "Statement": statements})
     iam.put_user_policy(UserName="lab-operator", PolicyName="preflight-ssm", PolicyDocument=commands)
     operator = iam.create_access_key(UserName="lab-operator")["AccessKey"]

@@ -18,6 +18,7 @@ from typing import Any
 OUTPUT, ERRORS = 24_000, 8_000
 DOCUMENT = "AWS-RunShellScript"
 AT_ONCE = 50
+AGENT = "3.3.3598.0"
 UNSEEN_SECONDS = 0.1
 """For which AWS does not know an invocation yet."""
 
@@ -28,8 +29,8 @@ Enter = Callable[[str, Sequence[str]], Sequence[str]]
 """The command line that runs a command line as root on an instance."""
 
 
-def install(agents: Agents, enter: Enter) -> None:
-    """Have moto's SSM run commands, and tell of managed instances. Once a process."""
+def install(agents: Agents, enter: Enter, version: Callable[[str], str] = lambda instance: AGENT) -> None:
+    """Have moto's SSM run commands, and tell of managed instances. Once a process. version: of an instance's agent"""
     from moto.core.responses import ActionResult
     from moto.ssm import models as motos_models
     from moto.ssm import responses as motos_responses
@@ -78,6 +79,7 @@ def install(agents: Agents, enter: Enter) -> None:
                     {
                         "InstanceId": instance,
                         "PingStatus": "Online" if online else "ConnectionLost",
+                        "AgentVersion": version(instance),
                         "PlatformType": "Linux",
                         "ResourceType": "EC2Instance",
                     }

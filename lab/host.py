@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
+import queue
 import signal
 import socket
 import subprocess
 import tarfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +22,8 @@ from .names import Node
 from .processes import ENVIRONMENT, last_words, pid_of, run, start, start_time, stop, wait_until
 
 BOOT_SECONDS = 20.0
+CLONE_NEWNET = 0x40000000
+"""source: sched.h"""
 
 
 class File(NamedTuple):
@@ -108,6 +113,31 @@ def execute(node: Node, command: Sequence[str], *, stdin: str | None = None, tim
     """Run a command as root inside the host; its standard output. Raises LabError where it fails or overruns."""
     shown = f"`{' '.join(command)}` on {node.name}"
     return run(enter(node, command), stdin=stdin, timeout=timeout, shown=shown)
+
+
+def connect(node: Node, address: str, port: int, timeout: float) -> socket.socket:
+    """A connection made in the host's own network. Raises OSError, also where it is off."""
+    first = _first_process(node)
+    if first is None:
+        raise OSError(f"{node.name} is off")
+    made: queue.SimpleQueue[socket.socket | OSError] = queue.SimpleQueue()
+
+    def make() -> None:
+        # A thread's own namespace: it ends with the thread, the connection stays where it was made.
+        try:
+            with Path(f"/proc/{first}/ns/net").open("rb") as inside:
+                if ctypes.CDLL(None, use_errno=True).setns(inside.fileno(), CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns")
+            made.put(socket.create_connection((address, port), timeout))
+        except OSError as error:
+            made.put(error)
+
+    threading.Thread(target=make, daemon=True).start()
+    wire = made.get()
+    if isinstance(wire, OSError):
+        raise wire
+    wire.settimeout(None)
+    return wire
 
 
 def call(node: Node, command: Sequence[str]) -> int:

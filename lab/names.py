@@ -52,6 +52,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 INVENTORY = CHECKOUT / "inventories" / "lab.yml"
 ES_ROLE = CHECKOUT / "docs" / "es-role.json"
 AWS_POLICY = CHECKOUT / "docs" / "aws-policy.json"
+PLUGIN = CHECKOUT / "lab" / "bin"
+"""Where the stand-in for AWS's session-manager-plugin is."""
 SSM_POLICY = CHECKOUT / "docs" / "aws-ssm-policy.json"
 
 WHOLE_NETWORK = "198.18.0.0/15"

@@ -50,6 +50,8 @@ T = TypeVar("T")
 Progress = Callable[[str], None]
 
 NOT_WANTED = Unknown(reason="not gathered: no selected check needs it")
+HANGING_UP = 1.0
+"""Seconds in which a session that the node's end refuses is closed."""
 PENDING = Unknown(reason="Elasticsearch has not answered yet")
 """A view while it is asked for."""
 
@@ -74,6 +76,8 @@ class Asked:
         self.sections: dict[str, Any] = dict.fromkeys(SECTIONS, NOT_WANTED)
         self.login: Login | Unknown = Unknown(reason="not asked")
         self.answered, self.lists_leftovers = False, False
+        # A session costs this machine a process and AWS a connection: who of a fleet is worth one, the survey says.
+        self.asks_itself = node.carrier != "ssm" or node.es_url is not None
         self.view: View | Unknown = NOT_WANTED
         self.dials: tuple[Dial, ...] | Unknown = NOT_WANTED
         self.paths: tuple[ChosenPath, ...] | Unknown = NOT_WANTED
@@ -140,6 +144,8 @@ class Asked:
             self.api.close()
         if self.session is not None:
             self.session.close()
+        if isinstance(self.connection, SsmConnection):
+            self.connection.close()  # a session of its own, not a login
 
     def unreachable(self, reason: str, remedy: str = "") -> None:
         """The whole node is unknown; only its login says why, the rest is blocked by it."""
@@ -254,10 +260,18 @@ class Asked:
             sections["system"] = msgspec.structs.replace(system, clock_offset=round(offset, 3))
         self.write(sections=sections, answered=True)
         if self.wanted.cluster and self.settings.es_url is None:
-            self.write(view=PENDING)
-            self.write(view=self._own_view())
-            if self.wanted.dials and self.api is not None:
-                self.write(loaded_certificates=self.api.loaded_certificates())
+            if self.asks_itself or sections["process"] is None:
+                self.ask_view()
+            elif self.view is NOT_WANTED:
+                self.write(view=PENDING)
+
+    def ask_view(self) -> None:
+        """The node's own view of its cluster, and what else only its own Elasticsearch tells."""
+        self.asks_itself = True
+        self.write(view=PENDING)
+        self.write(view=self._own_view())
+        if self.wanted.dials and self.api is not None:
+            self.write(loaded_certificates=self.api.loaded_certificates())
 
     def credentials(self) -> Credentials | Unknown:
         """The login for its Elasticsearch; Unknown says which variable or file to change."""
@@ -282,8 +296,6 @@ class Asked:
         process, config = self.sections["process"], self.sections["config"]
         if process is None:
             return Unknown(reason=f"no Elasticsearch process runs on {self.node.name}")
-        if self.node.carrier == "ssm" and not self.node.es_url:
-            return not_over_ssm(self.node)
         login = self.credentials()
         if isinstance(login, Unknown):
             return login
@@ -302,11 +314,15 @@ class Asked:
                     login,
                     ca=self._authority() if scheme == "https" else None,
                     dial=carrier,
-                    check_name=carrier is None or self.settings.insecure_host_keys,
+                    check_name=carrier is None or carrier.unproven,
                     timeout=limit,
                 )
                 view = api.view("direct")
             except elastic.Refused as error:
+                if carrier and carrier.no_session:
+                    return carrier.no_session
+                if carrier and error.ended in ("tls", "connection") and carrier.hangs_up(limit):
+                    error = elastic.Refused(f"no connection to Elasticsearch: {url} accepts none", ended="connection")
                 # What answered and refused says more than an address where nothing listens.
                 if refused is None or refused.ended == "connection":
                     refused = error
@@ -468,25 +484,50 @@ class Asked:
 
 
 class _Carrier:
-    """Dials the node's HTTP address: a channel of the SSH login, or through the probe where sshd forbids forwarding."""
+    """Dials the node's HTTP address: a channel of the SSH login, or through the probe where sshd forbids forwarding;
+    over ssm:// a session.
+
+    used: as facts.View has it; no_session: why there is none
+    """
 
     def __init__(self, asked: Asked, url: str) -> None:
         split = urlsplit(url)
         self.asked, self.host, self.port = asked, split.hostname or "", split.port or 0
-        self.used = "direct-tcpip"
+        self.used = "session" if isinstance(asked.connection, SsmConnection) else "direct-tcpip"
+        self.no_session: Unknown | None = None
+
+    @property
+    def unproven(self) -> bool:
+        """The carrier has not proved which host this is: neither by its key nor, over ssm://, as AWS knows it."""
+        return self.asked.connection is None or self.asked.connection.host_key == "not verified"
 
     def __call__(self, limit: float) -> socket.socket:
         if self.asked.connection is None or self.asked.session is None:
             raise OSError("not logged in")
         try:
-            if self.used == "direct-tcpip":
+            if self.used != "probe":
                 try:
                     return self.asked.connection.tunnel(self.host, self.port, limit)
                 except ForwardingForbidden:
+                    if self.used == "session":
+                        raise
                     self.used = "probe"
             return self.asked.session.relay(self.host, self.port, limit)
         except (ConnectionFailed, ProbeFailed) as error:
+            if self.used == "session":
+                self.no_session = not_over_ssm(error)
             raise OSError(str(error)) from error
+
+    def hangs_up(self, limit: float) -> bool:
+        """Over a session, which accepts for the node before it has asked there: nothing on the node accepts."""
+        if self.used != "session":
+            return False
+        try:
+            with self(limit) as wire:
+                wire.settimeout(HANGING_UP)
+                return not wire.recv(1)
+        except OSError:  # above all TimeoutError: whoever accepts waits for us to speak
+            return False
 
     def plain(self, limit: float) -> bool:
         """What listens there speaks, and not TLS."""
@@ -505,14 +546,12 @@ def login_command(node: Node) -> str:
     return ssh_command(node)
 
 
-def not_over_ssm(node: Node) -> Unknown:
-    """Why Elasticsearch is not asked through a node over ssm://, and the ways there are."""
-    forward = ssm_spec.session_command(node.host, node.region, node.profile)
+def not_over_ssm(why: ConnectionFailed | ProbeFailed) -> Unknown:
+    """Elasticsearch is not asked through a node over ssm://, and the ways there are."""
+    remedy = f"{why.remedy}; or name" if why.remedy else "name"
     return Unknown(
-        reason="Elasticsearch is not asked over ssm://: AWS would keep the login in the command's record",
-        remedy="name its address with --es-url; where this machine does not reach it, --es-url=https://localhost:9200 "
-        f"while this runs: {forward} --document-name AWS-StartPortForwardingSession "
-        "--parameters portNumber=9200,localPortNumber=9200",
+        reason=f"Elasticsearch is not asked over ssm://: {why}",
+        remedy=f"{remedy} Elasticsearch's address with --es-url, where this machine reaches it",
     )
 
 

@@ -19,11 +19,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from . import __version__, attempts, targets, verifying
+from . import __version__, attempts, own_views, targets, verifying
 from .addresses import host_of
 from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, authority
 from .connection.connections import LOGINS_AT_ONCE
 from .connection.ssm import DELIVERY
+from .connection.ssm_phases import each
 from .evidence import Evidence
 from .facts import FORMAT, Aws, BucketPath, Cluster, Imds, Options, Process, Survey, Unknown, View
 from .inventory import Node
@@ -101,20 +102,13 @@ class _Gathering:
             threading.Thread(target=_get_ready, daemon=True).start()
         for asked in self._at_once({asked: self._first for asked in self.asked}, self.first_limit):  # noqa: C420
             asked.give_up(None if self.cancelled.is_set() else self.first_limit)
-        clusters: list[Cluster] = []
-        if self.wanted.cluster:
-            pending = self._at_once({"clusters": lambda _: self._clusters(clusters)}, self.limit)
-            for asked in (a for a in self.asked if pending and a.reached):
-                asked.take_over()
-                asked.give_up(None if self.cancelled.is_set() else self.limit)
-        clusters = self._second(list(clusters))
+        clusters = self._second(self._find_clusters() if self.wanted.cluster else [])
         if not self.cancelled.is_set():
             self._third()
+        each(self.asked, Asked.close)
         if requests := self.settings.connections.requests():
             self.progress("AWS Systems Manager: " + ", ".join(f"{n} {name}" for name, n in sorted(requests.items())))
         self.over = True
-        for asked in self.asked:
-            asked.close()
         return clusters
 
     def progress(self, line: str) -> None:
@@ -135,15 +129,45 @@ class _Gathering:
         said = asked.login.reason.removeprefix(f"{name}: ") if isinstance(asked.login, Unknown) else "surveyed"
         self.progress(f"{name}: {said}")
 
-    def _clusters(self, clusters: list[Cluster]) -> None:
-        """Add every cluster that the nodes are in."""
+    def _find_clusters(self) -> list[Cluster]:
+        """Every cluster that the nodes are in."""
+        clusters: list[Cluster] = []
+        waiting = [asked for asked in self.asked if asked.view is PENDING]
+        self._tell(clusters, [asked for asked in self.asked if asked.view is not PENDING])
+        left = own_views.MOST
+        while waiting and left > 0 and not self.cancelled.is_set():
+            first, waiting = waiting[: own_views.AT_ONCE], waiting[own_views.AT_ONCE :]
+            left -= len(first)
+            for asked in self._at_once(dict.fromkeys(first, Asked.ask_view), self.limit):
+                asked.give_up(None if self.cancelled.is_set() else self.limit)
+            known = len(clusters)
+            self._tell(clusters, first)
+            waiting = [asked for asked in waiting if not own_views.told_of(asked, clusters, self.asked)]
+            if len(clusters) == known:
+                break
+        for asked in waiting:
+            if self.cancelled.is_set():
+                asked.give_up(None)
+            else:
+                asked.write(view=own_views.not_asked(asked.node.name))
+        return list(clusters)
+
+    def _tell(self, clusters: list[Cluster], nodes: Sequence[Asked]) -> None:
+        """Add the clusters that those nodes are in, within the limit."""
+        pending = self._at_once({"clusters": lambda _: self._clusters(clusters, nodes)}, self.limit)
+        for asked in (a for a in nodes if pending and a.reached):
+            asked.take_over()
+            asked.give_up(None if self.cancelled.is_set() else self.limit)
+
+    def _clusters(self, clusters: list[Cluster], nodes: Sequence[Asked]) -> None:
+        """Add every cluster that those nodes are in."""
         from . import elastic
 
         if self.settings.es_url is not None:
             self._cluster_at(self.settings.es_url, clusters)
             return
         # The elected master answers for itself: one hop less for everything that follows.
-        for asked in sorted(self.asked, key=lambda a: not _is_master(a.view)):
+        for asked in sorted(nodes, key=lambda a: not _is_master(a.view)):
             view = asked.view
             known = {cluster.uuid for cluster in clusters}
             if self.cancelled.is_set() or asked.api is None or isinstance(view, Unknown) or view.cluster_uuid in known:

@@ -151,6 +151,9 @@ class Connections:
         with self._lock:
             self._closed = True
             logins = [login for login in self._logins.values() if login.done() and login.exception() is None]
+            fleets = list(self._fleets.values())
+        for fleet in fleets:
+            fleet.close()
         for login in reversed(logins):
             login.result().close()
         if self._directory is not None:

@@ -15,7 +15,7 @@ ConnectionFailed
 │   └── ConnectionDropped   sshd hung up before anything was offered to it: tried once more
 ├── CommandTimeout          its own deadline passed
 ├── SessionRefused          sshd's MaxSessions, or no shell for that user
-├── ForwardingForbidden     sshd's AllowTcpForwarding or PermitOpen
+├── ForwardingForbidden     sshd's AllowTcpForwarding or PermitOpen; over ssm:// whatever it takes that is not there
 └── TargetRefused           the forwarded target did not accept
 """
 
@@ -95,7 +95,7 @@ class SessionRefused(ConnectionFailed):
 
 
 class ForwardingForbidden(ConnectionFailed):
-    """sshd forbids forwarding to that target."""
+    """sshd forbids forwarding to that target; over ssm:// this machine, the agent or AWS has no session for it."""
 
 
 class TargetRefused(ConnectionFailed):

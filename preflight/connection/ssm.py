@@ -1,7 +1,8 @@
 """Nodes behind AWS Systems Manager: commands by its document AWS-RunShellScript, one request for up to fifty nodes.
 
 A command is no stream: nothing stays running between two of them, nothing is typed into one, and AWS keeps what was
-sent and what was printed, for whoever may read it. So no secret goes into a command.
+sent and what was printed, for whoever may read it. So no secret goes into a command. A connection to a port of the node
+is forwarded by a session instead (ssm_forward).
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from . import Completed, Stream
 from .errors import (
@@ -26,6 +28,7 @@ from .errors import (
     HostUnreachable,
     SessionRefused,
 )
+from .ssm_forward import Forward, Session, Sessions
 from .ssm_phases import Phases, Result, again, each
 
 DOCUMENT = "AWS-RunShellScript"
@@ -51,6 +54,7 @@ DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperat
 BAD_KEY = frozenset(
     {"UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException", "InvalidSignatureException"}
 )
+GONE = frozenset({"TargetNotConnected", "InvalidInstanceId"})
 LATER = frozenset({"InvocationDoesNotExist", "ThrottlingException", "Throttling"})
 """Answers to a question about a command that say nothing yet: the first is normal right after sending."""
 
@@ -66,6 +70,8 @@ class SsmConnection:
 
     def __init__(self, fleet: Fleet, instance: str, milliseconds: float) -> None:
         self.fleet, self.instance, self.milliseconds = fleet, instance, milliseconds
+        self._forwards: dict[tuple[str, int], Forward | ConnectionFailed] = {}
+        self._starting = threading.Lock()
 
     def run(self, command: str, stdin: bytes = b"", deadline: float = 30.0) -> Completed:
         """One command, by itself. Raises ConnectionFailed and its kinds, also where AWS has cut off its output."""
@@ -85,10 +91,30 @@ class SsmConnection:
         raise SessionRefused("no program stays running over ssm://")
 
     def tunnel(self, host: str, port: int, deadline: float) -> socket.socket:
-        raise ForwardingForbidden("no connection is forwarded over ssm://")
+        """See Connection.tunnel. One session carries all connections to a port; where it could not be started, or has
+        ended, that is told again: no second one is tried.
+
+        What does not accept there is seen on the connection, which is closed.
+        """
+        until = time.monotonic() + deadline
+        with self._starting:
+            forward = self._forwards.get((host, port))
+            if forward is None:
+                try:
+                    forward = self.fleet.forward(self.instance, host, port, deadline)
+                except ConnectionFailed as failure:
+                    forward = failure
+                self._forwards[host, port] = forward
+        if isinstance(forward, ConnectionFailed):
+            raise again(forward)
+        return forward.dial(max(until - time.monotonic(), 0.1))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """End its sessions."""
+        with self._starting:
+            forwards = [one for one in self._forwards.values() if isinstance(one, Forward)]
+        for forward in forwards:
+            forward.close()
 
 
 class Fleet:
@@ -104,7 +130,8 @@ class Fleet:
         self._lock = threading.Lock()
         self._made: Any = None
         self._expected: dict[str, None] = {}
-        self._pings: dict[str, str | ConnectionFailed | None] = {}
+        self._seen: dict[str, _Agent | ConnectionFailed | None] = {}
+        self._sessions = Sessions(self._started, self._terminate)
         self._counting = threading.Lock()
         self.phases = Phases(self.send)
 
@@ -120,26 +147,26 @@ class Fleet:
         """The connection to an instance whose agent is online. Raises HostUnreachable, or what AWS refused."""
         started = time.monotonic()
         with self._lock:
-            if instance not in self._pings:
+            if instance not in self._seen:
                 self._expected.setdefault(instance)
-                unknown = [one for one in self._expected if one not in self._pings]
+                unknown = [one for one in self._expected if one not in self._seen]
                 try:
-                    self._pings |= dict.fromkeys(unknown) | self._statuses(unknown)
+                    self._seen |= dict.fromkeys(unknown) | self._agents(unknown)
                 except ConnectionFailed as failure:
-                    self._pings |= dict.fromkeys(unknown, failure)
-        status = self._pings[instance]
-        if isinstance(status, ConnectionFailed):
-            raise again(status)
-        if status is None:
+                    self._seen |= dict.fromkeys(unknown, failure)
+        agent = self._seen[instance]
+        if isinstance(agent, ConnectionFailed):
+            raise again(agent)
+        if agent is None:
             raise HostUnreachable(
                 f"AWS Systems Manager knows no managed node {instance} in {self._client.meta.region_name}", AGENT
             )
-        if status != "Online":
-            raise HostUnreachable(f"the SSM agent of {instance} is not online (PingStatus {status})", AGENT)
+        if agent.ping != "Online":
+            raise HostUnreachable(f"the SSM agent of {instance} is not online (PingStatus {agent.ping})", AGENT)
         return SsmConnection(self, instance, (time.monotonic() - started) * 1000)
 
-    def _statuses(self, instances: Sequence[str]) -> dict[str, str | None]:
-        found: dict[str, str | None] = {}
+    def _agents(self, instances: Sequence[str]) -> dict[str, _Agent | None]:
+        found: dict[str, _Agent | None] = {}
         for chunk in _chunks(instances, AT_ONCE):
             wanted = {"Filters": [{"Key": "InstanceIds", "Values": chunk}], "MaxResults": AT_ONCE}
             while True:
@@ -151,9 +178,12 @@ class Fleet:
                     # One that is not registered spoils the question about all.
                     if len(chunk) > 1:
                         for one in chunk:
-                            found |= self._statuses([one])
+                            found |= self._agents([one])
                     break
-                found |= {one["InstanceId"]: one["PingStatus"] for one in page["InstanceInformationList"]}
+                found |= {
+                    one["InstanceId"]: _Agent(one["PingStatus"], str(one.get("AgentVersion", "")))
+                    for one in page["InstanceInformationList"]
+                }
                 if not page.get("NextToken"):
                     break
                 wanted["NextToken"] = page["NextToken"]
@@ -228,6 +258,40 @@ class Fleet:
         stdout, stderr = (str(told.get(f"Standard{name}Content") or "") for name in ("Output", "Error"))
         return Completed(int(told["ResponseCode"]), stdout.encode(), _AGENTS_OWN.sub("", stderr).encode())
 
+    # -- ports -------------------------------------------------------------------------------------------------------
+
+    def forward(self, instance: str, host: str, port: int, deadline: float) -> Forward:
+        """A session that forwards host:port as the instance sees it, see Sessions.start."""
+        agent = self._seen.get(instance)
+        return self._sessions.start(instance, agent.version if isinstance(agent, _Agent) else "", host, port, deadline)
+
+    def close(self) -> None:
+        """End what is left of its sessions. Never raises."""
+        self._sessions.close()
+
+    def _started(self, request: Mapping[str, Any]) -> Session:
+        try:
+            answer = self._call("start_session", **request)
+        except _Refused as refused:
+            failure, remedy = refused.failure, refused.failure.remedy
+            if refused.code in DENIED:
+                remedy = f"allow it on {request['Target']} and on the document {request['DocumentName']}: {POLICY}"
+            elif refused.code in GONE:
+                remedy = AGENT
+            raise ForwardingForbidden(str(failure), remedy) from refused
+        told = self._client.meta
+        return Session(
+            answer={name: str(answer[name]) for name in ("SessionId", "TokenValue", "StreamUrl")},
+            request=request,
+            region=str(told.region_name),
+            profile=self._profile or "",
+            endpoint=str(told.endpoint_url),
+        )
+
+    def _terminate(self, session: str) -> None:
+        with suppress(_Refused, ConnectionFailed):  # it ends with the plugin too
+            self._call("terminate_session", SessionId=session)
+
     # -- AWS ---------------------------------------------------------------------------------------------------------
 
     @property
@@ -297,6 +361,13 @@ _ENDINGS = {
     "InvalidPlatform": (f"{DOCUMENT} does not run", "ssm:// reaches Linux nodes"),
 }
 """What ends a command without a result of its own, by the status details that AWS documents (spaces left out)."""
+
+
+class _Agent(NamedTuple):
+    """What AWS tells of an instance's agent. ping: "Online" or another word; version: "" where it is not told"""
+
+    ping: str
+    version: str
 
 
 class _Refused(Exception):

@@ -14,7 +14,8 @@ class View(Fact, frozen=True, kw_only=True):
     """The cluster as one node sees it, asked on that node itself.
 
     source: GET _nodes/_local and GET _cluster/state/master_node with local=true
-    carrier: direct-tcpip | probe | direct: how the request reached the node; url: the address asked
+    carrier: direct-tcpip | probe | session (Session Manager's) | direct: how the request reached the node
+    url: the address asked; of a node that others told of, over ssm://, the one it publishes
     """
 
     node_id: str
@@ -23,7 +24,7 @@ class View(Fact, frozen=True, kw_only=True):
     cluster_name: str
     master_id: str | None
     url: str
-    carrier: Literal["direct-tcpip", "probe", "direct"]
+    carrier: Literal["direct-tcpip", "probe", "session", "direct"]
 
 
 class S3Client(Fact, frozen=True, kw_only=True):

@@ -110,7 +110,9 @@ def add(parser: pytest.Parser) -> None:
         choices=("warning",),
         help="exit 1 on warnings as well as on failures (default: failures only)",
     )
-    option("--es-url", metavar="URL", help="ask Elasticsearch here (default: on each node, through its SSH connection)")
+    option(
+        "--es-url", metavar="URL", help="ask Elasticsearch here (default: on each node, through its login or session)"
+    )
     option(
         "--es-ca",
         metavar="FILE",

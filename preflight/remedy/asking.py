@@ -8,6 +8,7 @@ import time
 from pathlib import PurePosixPath
 from urllib.parse import quote, urlsplit
 
+from ..addresses import stays_home
 from ..facts import Config, Imds, Install, Keystore, NodeFacts, Process, Survey, View
 from ..judgement import Command
 from ..rules import region
@@ -23,7 +24,8 @@ KEYSTORE_PASSWORD = "ES_PREFLIGHT_KEYSTORE_PASSWORD_FILE"  # noqa: S105 - a vari
 def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST", body: str = "") -> Command:
     """One request to the node's own HTTP address, typed on the controller; the login goes through standard input.
 
-    Of a node over ssm:// to the address that the run asked, from the controller itself.
+    Of a node over ssm:// from the controller itself: through a session that `beforehand` says how to start, or at the
+    address that the run was given.
 
     body: a shell command that prints what else curl is to read there
     """
@@ -34,6 +36,8 @@ def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST", body: 
     authority = _authority(node)
     if url.startswith("https:") and authority and not over_ssm(node):
         curl += ["--cacert", authority]
+    if by_session(node):
+        curl += ["--connect-to", f"::127.0.0.1:{SESSION_PORT}"]
     curl += ["-X", method, url]
     remote = "sudo " + " ".join(shlex.quote(word) for word in curl)
     if survey.options.elasticsearch_login == "api-key":
@@ -47,7 +51,7 @@ def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST", body: 
     if body:
         login = f"{{ {login}; {body}; }}"
     if over_ssm(node):
-        # A session there has a terminal, which would show the login: Elasticsearch is asked from here, as the run did.
+        # A shell there is a terminal's, whose every word AWS may log: Elasticsearch is asked from here, as the run did.
         return Command(where=CONTROLLER, text=f"{login} | {shlex.join(curl)}")
     return Command(where=CONTROLLER, text=f"{login} | {node.ssh} {shlex.quote(remote)}")
 
@@ -55,6 +59,25 @@ def ask(survey: Survey, node: NodeFacts, path: str, method: str = "POST", body: 
 def over_ssm(node: NodeFacts) -> bool:
     """What logs in to the node takes no command after it."""
     return str(node.ssh).startswith("aws ssm ")
+
+
+SESSION_PORT = 19200
+"""Where a session that the operator starts listens on the controller."""
+
+
+def by_session(node: NodeFacts) -> bool:
+    """The run asked its Elasticsearch through a session of Session Manager's, and so must the operator."""
+    return isinstance(node.view, View) and node.view.carrier == "session"
+
+
+def _session(node: NodeFacts, view: View) -> str:
+    """The command line that forwards SESSION_PORT to the node's HTTP address, and stays."""
+    split = urlsplit(view.url)
+    host, port = split.hostname or "", split.port or 443
+    document, parameters = "AWS-StartPortForwardingSession", f"portNumber={port},localPortNumber={SESSION_PORT}"
+    if not stays_home(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"):
+        document, parameters = f"{document}ToRemoteHost", f"host={host},{parameters}"
+    return f"{node.ssh} {shlex.join(['--document-name', document, '--parameters', parameters])}"
 
 
 def reload(survey: Survey, node: NodeFacts) -> Command:
@@ -87,15 +110,30 @@ def verify_on(survey: Survey, node: NodeFacts, repository: str) -> Command:
     return ask(survey, node, f"_snapshot/{quote(repository, safe='')}/_verify")
 
 
-def refused_certificate(node: NodeFacts) -> tuple[str, ...]:
-    """What to do where curl, unlike this suite, holds it against the certificate that it lacks the address asked."""
-    if not isinstance(node.view, View) or not node.view.url.startswith("https:"):
+def beforehand(node: NodeFacts) -> tuple[str, ...]:
+    """What must run while the commands of `ask` are typed: over ssm:// a session."""
+    if not isinstance(node.view, View) or not by_session(node):
         return ()
+    return (f"first, in a terminal of its own, and left running meanwhile: {_session(node, node.view)}",)
+
+
+def about_curl(node: NodeFacts) -> tuple[str, ...]:
+    """What the commands of `ask` need: `beforehand`, and a certificate that curl accepts.
+
+    curl, unlike this suite, holds it against a certificate that it lacks the address asked.
+    """
+    first, view = beforehand(node), node.view
+    if not isinstance(view, View) or not view.url.startswith("https:"):
+        return first
     advice = (
         "curl error 60: the certificate lacks this address, or another authority signed it: name that with --cacert"
     )
-    stays = "" if node.view.carrier == "direct" else ", or add -k, since the request does not leave the node"
-    return (advice + stays,)
+    authority = _authority(node)
+    if by_session(node) and authority:
+        advice += f" (on the node it is {authority})"
+    if view.carrier in ("direct-tcpip", "probe"):
+        advice += ", or add -k, since the request does not leave the node"
+    return (*first, advice)
 
 
 def _authority(node: NodeFacts) -> str | None:

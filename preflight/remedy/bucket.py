@@ -7,7 +7,7 @@ import shlex
 from ..facts import BucketPath, CouldNotCheck, NodeFacts, Survey, Unknown
 from ..judgement import Command, NotApplicable, Remedy
 from ..rules import path, path_mtu, routes
-from .asking import AFTERWARDS, CONTROLLER, ask, stamp
+from .asking import AFTERWARDS, CONTROLLER, ask, beforehand, stamp
 from .network import own_route, shorten_packets, upstream_route
 
 JAVA_OF_DEBIAN = "/etc/ssl/certs/java/"
@@ -86,6 +86,7 @@ def _which_bucket(survey: Survey, node: NodeFacts, gone: BucketPath) -> Remedy:
             Command(where=CONTROLLER, text="aws s3api list-buckets --query 'Buckets[].Name' --output text"),
         ),
         advice=(
+            *beforehand(node),
             f"another name: register {name} again (PUT _snapshot/{gone.repository}) with all of its settings and the "
             "right bucket; do not delete the repository first, searchable snapshots may hang on it",
             "deleted: a bucket of that name can be made again, empty; the snapshots in it are gone with it",

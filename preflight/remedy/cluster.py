@@ -7,7 +7,7 @@ import shlex
 from ..facts import Install, NodeFacts, Survey, Unknown
 from ..judgement import Command, Remedy
 from ..rules import cluster, members, repository, snapshots
-from .asking import CONTROLLER, ask, restarting, tool_variables
+from .asking import CONTROLLER, ask, beforehand, restarting, tool_variables
 
 S3_PLUGIN = "repository-s3"
 """A plugin of its own up to 7.17; from 8.0 on a module of every distribution."""
@@ -23,6 +23,7 @@ def make_alike(survey: Survey, node: NodeFacts) -> Remedy:
             _plugins(node, "list"),
         ),
         advice=(
+            *beforehand(node),
             "finish the upgrade, or bring this node to what the others have; a plugin is loaded at the next start",
         ),
     )

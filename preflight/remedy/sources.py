@@ -9,7 +9,7 @@ from ..facts import Config, Install, NodeFacts, Process, Source, Sources, Survey
 from ..judgement import Command, Remedy, Step
 from ..rules import members, sources
 from . import steps
-from .asking import AFTERWARDS, restarting, stamp, verify_on, waits
+from .asking import AFTERWARDS, beforehand, restarting, stamp, verify_on, waits
 from .refusal import not_yet, role_not_proven
 from .region import drop_removed_settings
 
@@ -67,6 +67,7 @@ def remove_outside_keys(survey: Survey, node: NodeFacts) -> Remedy:
             *told,
             RELOAD_CANNOT,
             "restart one node at a time, the elected master last; green and no snapshot running before each",
+            *(beforehand(node) if again else ()),
             *_after(survey, node, files),
         ),
         steps=_steps(survey, node, edits, files, used),

@@ -14,7 +14,7 @@ from ..judgement import Command, NotApplicable, Step
 from ..rules import keystore, members, role
 from ..rules import restart as rules
 from . import asking
-from .asking import ask, refused_certificate, restart, unit_of, unlocking, verify_on
+from .asking import about_curl, ask, beforehand, restart, unit_of, unlocking, verify_on
 
 GREEN_SECONDS = 300
 """Until a restarted node's shards must be back. A node of many terabytes takes longer: the step is then typed again."""
@@ -71,7 +71,7 @@ def reload(survey: Survey, node: NodeFacts, besides: Sequence[str] = ()) -> Step
                 else ("by its id, never all nodes at once: that loads whatever waits on another node's disk",)
             ),
             *unlocking(node),
-            *refused_certificate(node),
+            *about_curl(node),
         ),
     )
 
@@ -85,7 +85,7 @@ def reload_advice(
         f"{first}. {otherwise}" if otherwise else first,
         *spares(survey, node, besides),
         *unlocking(node),
-        *refused_certificate(node),
+        *about_curl(node),
     )
 
 
@@ -137,6 +137,7 @@ def verify(survey: Survey, node: NodeFacts, repositories: Sequence[str]) -> tupl
             title="Have Elasticsearch verify the repository",
             commands=commands,
             notes=(
+                *beforehand(node),
                 'the answer is {"nodes":…}. An error that names other nodes alone is theirs; "not accessible on '
                 "master node\" is the elected master's, and says nothing of the others until that one is mended",
             ),
@@ -158,6 +159,7 @@ def restart_one(survey: Survey, node: NodeFacts, why: str) -> Step:
         f"{why}. One node at a time, the elected master last",
         "green and no running snapshot first, and green again before the next node; where the cluster is never green, "
         "or a snapshot runs for hours, that is for you to judge",
+        *(beforehand(node) if can_ask(survey, node) else ()),
     ]
     refuses = next((r.text for r in rules.judge(survey, node).reasons if r.kind != "waiting outside keys"), None)
     if refuses is not None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from loopback_sshd import Sshd
+from ssm_server import REGION, Managed, prepare, running
 
 from preflight.connection import Connection, over_openssh, over_paramiko
 from preflight.connection.openssh_master import Directory
+from preflight.connection.ssm import Fleet
 from preflight.inventory import Node
 
 
@@ -21,21 +23,40 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
+@pytest.fixture(scope="session")
+def ssm_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Managed]:
+    """One moto for all tests over AWS Systems Manager."""
+    with running(tmp_path_factory.mktemp("instances")) as server:
+        yield server
+
+
+@pytest.fixture
+def managed(ssm_machine: Managed, monkeypatch: pytest.MonkeyPatch) -> Managed:
+    """Managed instances, none yet, and credentials that moto takes."""
+    return prepare(ssm_machine, monkeypatch)
+
+
+@pytest.fixture
+def fleet(managed: Managed) -> Fleet:
+    """The instances of one region."""
+    return Fleet(REGION, None, 5.0)
+
+
 @pytest.fixture
 def start_sshd(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Sshd]]:
     """Starts a further sshd; its nodes are reached by the test's carrier, by paramiko where it names none."""
     if not Path("/usr/sbin/sshd").exists() and not shutil.which("sshd"):
         pytest.fail("there is no sshd on this machine: install it with `apt-get install openssh-server`")
-    running: list[Sshd] = []
+    started: list[Sshd] = []
     names = request.fixturenames
     carrier = request.getfixturevalue("carrier") if "carrier" in names else "paramiko"
 
     def start(*options: str, host_keys: tuple[str, ...] = ("ed25519",)) -> Sshd:
-        running.append(Sshd(tmp_path / f"sshd{len(running)}", options, host_keys, carrier))
-        return running[-1]
+        started.append(Sshd(tmp_path / f"sshd{len(started)}", options, host_keys, carrier))
+        return started[-1]
 
     yield start
-    for sshd in running:
+    for sshd in started:
         sshd.stop()
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import base64
-import os
 import socket
-import subprocess
-import sys
 import threading
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
 import pytest
 import testinfra
 import testinfra.backend
+from ssm_server import REGION, instance
 from testinfra.host import Host
 
 from preflight import survey
@@ -27,69 +24,6 @@ from preflight.inventory import Node
 from preflight.probe import phases
 from preflight.probe.session import ProbeFailed
 from preflight.questions import Settings
-
-REGION = "eu-west-1"
-CHECKOUT = Path(__file__).parents[2]
-
-
-def instance(number):
-    return f"i-{number:017x}"
-
-
-@dataclass
-class Managed:
-    """The managed instances of a moto server; directory: a file each."""
-
-    url: str
-    directory: Path
-
-    def set(self, number, status="online"):
-        (self.directory / instance(number)).write_text(status)
-        return instance(number)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("instances")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    process = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("run_command.py"), str(port), directory],
-        env={**environment, "PYTHONPATH": str(CHECKOUT), "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert b"ready\n" in process.stdout
-        yield Managed(f"http://127.0.0.1:{port}", directory)
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
-
-
-@pytest.fixture
-def managed(server, monkeypatch):
-    """No instance yet, and credentials that this moto takes."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in {
-        "AWS_ENDPOINT_URL": server.url,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
-    for file in server.directory.iterdir():
-        file.unlink()
-    return server
-
-
-@pytest.fixture
-def fleet(managed):
-    return Fleet(REGION, None, 5.0)
 
 
 def together(*jobs):
@@ -131,14 +65,12 @@ def test_a_command_that_outlives_its_time_is_an_error_that_says_so(managed, flee
         connection.run("sleep 30", deadline=-4)
 
 
-def test_nothing_is_typed_or_forwarded_or_left_running(managed, fleet):
+def test_nothing_is_typed_or_left_running(managed, fleet):
     connection = fleet.connect(managed.set(1))
     with pytest.raises(errors.SessionRefused):
         connection.run("cat", stdin=b"text")
     with pytest.raises(errors.SessionRefused):
         connection.open("cat")
-    with pytest.raises(errors.ForwardingForbidden):
-        connection.tunnel("127.0.0.1", 9200, 1.0)
 
 
 # -- who is there ------------------------------------------------------------------------------------------------------
