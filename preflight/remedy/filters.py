@@ -99,13 +99,14 @@ def _accept(one: Blocker, peers: list[str], port: int) -> tuple[str, str]:
     if table.command != "nft":
         which = "" if table.name == "filter" else f" -t {table.name}"
         spec = f"{'-d' if one.way == 'out' else '-s'} {','.join(peers)} -p tcp --dport {port} -j ACCEPT"
-        place = f"-I {chain.name} {rule.number}" if rule else f"-A {chain.name}"
+        place = f"-I {chain.name} {rule.number if rule else 1}"
         command = f"{before}{table.command}{which}"
         return f"{command} {place} {spec}", f"{command} -D {chain.name} {spec}"
     where = f"{table.family} {shlex.quote(table.name)} {shlex.quote(chain.name)}"
     address = f"{'ip6' if ':' in peers[0] else 'ip'} {'daddr' if one.way == 'out' else 'saddr'}"
     some = peers[0] if len(peers) == 1 else shlex.quote(f"{{ {', '.join(peers)} }}")
-    place = f"insert rule {where} handle {rule.handle}" if rule else f"add rule {where}"
+    # Before a policy nothing but the chain's first place is sure to be come by.
+    place = f"insert rule {where} handle {rule.handle}" if rule else f"insert rule {where}"
     show = f"{before}nft -a list chain {where} shows the new rule's handle N"
     return (
         f"{before}nft {place} {address} {some} tcp dport {port} accept",

@@ -126,6 +126,14 @@ def test_a_policy_is_named_where_no_rule_lets_it_through():
     )
 
 
+def test_before_a_policy_stands_an_accept_at_the_chains_beginning():
+    (command,) = diagnosed(cut(es_2=chain("tcp dport 22 accept", policy="drop"))).remedy.commands
+    assert command.text == "sudo nft insert rule inet fault input ip saddr 198.18.0.11 tcp dport 9300 accept"
+    own = read("*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n")
+    (command,) = diagnosed(cut(es_2=own)).remedy.commands
+    assert command.text == "sudo iptables -I INPUT 1 -s 198.18.0.11 -p tcp --dport 9300 -j ACCEPT"
+
+
 def test_jumps_gotos_and_returns():
     more = (
         "\tchain es { # handle 20\n\t\tip saddr 198.18.0.11 return # handle 21\n\t\tdrop # handle 22\n\t}\n"
