@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from .facts import LoadedCertificate, Member, Repository, S3Client, VerifyFailure
+from .facts import LoadedCertificate, Member, Remote, Repository, S3Client, Unknown, VerifyFailure
 
 
-def members(info: dict[str, Any]) -> tuple[Member, ...]:
-    """Members from a GET _nodes body with flat settings, sorted by name."""
+def members(info: dict[str, Any], settings: dict[str, Any] | Unknown | None = None) -> tuple[Member, ...]:
+    """Members from a GET _nodes body with flat settings, sorted by name. settings: a GET _cluster/settings body."""
+    wide = settings or {}
     found = []
     for node_id, node in info.get("nodes", {}).items():
         transport = node.get("transport", {}).get("publish_address") or node.get("transport_address", "")
@@ -28,9 +29,40 @@ def members(info: dict[str, Any]) -> tuple[Member, ...]:
                 jvm=_jvm(node.get("jvm", {})),
                 plugins=_plugins(node.get("plugins", [])) if "jvm" in node else None,
                 http_tls=_http_tls(node.get("settings", {})),
+                remotes=wide if isinstance(wide, Unknown) else remotes(node.get("settings", {}), wide),
             )
         )
     return tuple(sorted(found, key=lambda member: member.name))
+
+
+def remotes(file: dict[str, Any], settings: dict[str, Any]) -> tuple[Remote, ...]:
+    """The remote clusters of one node's flat settings and its cluster's; one without an address is none."""
+    by_name: dict[str, dict[str, Any]] = {}
+    for source in (file, settings.get("persistent", {}), settings.get("transient", {})):
+        for setting, value in source.items():
+            match = re.fullmatch(
+                r"cluster\.remote\.([^.]+)\.(mode|seeds|proxy_address|proxy|skip_unavailable)", setting
+            )
+            if match:
+                by_name.setdefault(match[1], {})[match[2]] = value
+    found = []
+    for name, told in sorted(by_name.items()):
+        proxied = told.get("mode") == "proxy"
+        # 7.x's `proxy` stands for the nodes that a seed names; a connection is opened to it alone.
+        written = told.get("proxy_address") if proxied else told.get("proxy") or told.get("seeds")
+        listed = written.split(",") if isinstance(written, str) else written or ()
+        addresses = tuple(word for each in listed if re.fullmatch(r"\S+:\d{1,5}", word := str(each).strip()))
+        skip = told.get("skip_unavailable")
+        if addresses:
+            found.append(
+                Remote(
+                    name=name,
+                    mode="proxy" if proxied else "sniff",
+                    addresses=addresses,
+                    skip_unavailable=None if skip is None else _truth(skip),
+                )
+            )
+    return tuple(found)
 
 
 def _address(published: str) -> str:

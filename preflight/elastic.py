@@ -222,11 +222,19 @@ class Api:
                 metric="settings,transport,http,jvm,plugins",
                 flat_settings=True,
                 filter_path="nodes.*.name,nodes.*.version,nodes.*.roles,nodes.*.settings.s3*,"
-                "nodes.*.settings.xpack*security*enabled,nodes.*.settings.xpack*http*client_authentication,"
+                "nodes.*.settings.cluster*remote*,nodes.*.settings.xpack*security*enabled,nodes.*.settings.xpack*http*client_authentication,"
                 "nodes.*.transport.publish_address,nodes.*.http.publish_address,nodes.*.transport_address,"
                 "nodes.*.jvm.version,nodes.*.jvm.vm_vendor,nodes.*.plugins.name,nodes.*.plugins.version",
             )
         )
+        try:
+            settings: dict[str, Any] | Unknown = self._ask(
+                lambda: self._client.cluster.get_settings(
+                    flat_settings=True, filter_path="persistent.cluster*remote*,transient.cluster*remote*"
+                )
+            )
+        except Refused as refused:
+            settings = refused.unknown()
         try:
             found: tuple[Repository, ...] | Unknown = answers.repositories(
                 self._ask(lambda: self._client.snapshot.get_repository())
@@ -238,7 +246,7 @@ class Api:
             name=view.cluster_name,
             asked=asked,
             master_id=view.master_id,
-            members=answers.members(info),
+            members=answers.members(info, settings),
             repositories=found,
             verifications=Unknown(reason="not asked for"),
         )

@@ -56,7 +56,8 @@ def http(process: object, config: object, routing: object) -> list[str]:
 
 
 def members(cluster: Cluster, own: str | None, within: str | None = None) -> list[dict[str, Any]]:
-    """Published addresses of every member but the one with id `own`, of whose HTTP the certificate alone is wanted.
+    """Published addresses of every member but the one with id `own`, of whose HTTP the certificate alone is wanted, and
+    the addresses of remote clusters that this one opens connections to.
 
     Loopback and link-local addresses are nobody else's to dial. tls: a handshake is to be finished there; show: its
     certificates are wanted whole
@@ -72,6 +73,13 @@ def members(cluster: Cluster, own: str | None, within: str | None = None) -> lis
             asked = {"tls": True, "show": member.id in show} if member.http_tls else {}
             target = within if within and member.id == own else member.http
             found.append({"member": member.id, "port": "http", "target": target, **asked})
+    itself = next((member for member in cluster.members if member.id == own), None)
+    if itself is not None and itself.connects and not isinstance(itself.remotes, Unknown):
+        found += [
+            {"member": remote.name, "port": "remote", "target": address}
+            for remote in itself.remotes
+            for address in remote.addresses
+        ]
     return found
 
 

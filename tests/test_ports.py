@@ -3,7 +3,7 @@
 from preflight import remedy
 from preflight.check import check
 from preflight.judgement import require
-from preflight.rules import ports
+from preflight.rules import ports, remotes
 
 
 @check("PORT-1", severity="critical", needs=("dials", "cluster", "process"))
@@ -24,3 +24,12 @@ def test_http_of_every_member_opens(node, survey):
     loopback, or offer none, are left out.
     """
     require(ports.http(survey, node), fix=lambda: remedy.open_ports(survey, node, "http"))
+
+
+@check("PORT-3", severity="warning", needs=("dials", "cluster"))
+def test_every_remote_cluster_opens(node, survey):
+    """A seed or the proxy of every remote cluster opens from this node.
+
+    Searches and replication across clusters go through each node of its own. No snapshot of this cluster needs them.
+    """
+    require(remotes.reached(survey, node), fix=lambda: remedy.reach_remote(survey, node))

@@ -12,8 +12,9 @@ from ..state import Lab
 from .fault import Expected, Run, peer_of
 from .table import FAULTS
 
-ONLY_ON_REQUEST = frozenset({"CLUSTER-2", *(f"AWS-{number}" for number in range(1, 8))})
-"""Checks that are not applicable on any node of any cluster unless --complete or --aws asks for them."""
+ONLY_ON_REQUEST = frozenset({"CLUSTER-2", "PORT-3", *(f"AWS-{number}" for number in range(1, 8))})
+"""Checks that are not applicable on any node of any cluster unless --complete, --aws or a remote cluster asks for
+them."""
 
 WHERE_SEEN = frozenset({"CLUSTER-3", "SNAP-1", "REPO-2"})
 """Checks that pass, or do not apply where nothing was there to look at: neither differs from a healthy cluster."""

@@ -14,6 +14,7 @@ from . import (
     network,
     packets,
     region,
+    remote,
     role,
     snapshots,
     sources,
@@ -33,6 +34,7 @@ FAULTS: Mapping[str, Fault] = {
     **subnets.FAULTS,
     **bucket.FAULTS,
     **snapshots.FAULTS,
+    **remote.FAULTS,
     **inventory.FAULTS,
     **hosts.FAULTS,
 }

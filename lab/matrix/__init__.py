@@ -4,6 +4,18 @@ One judgement for the selftests (`selftests/lab/test_incident.py`) and for `scri
 """
 
 from .cells import DATA, MASTER, Cell, bring_about, cells, subnets
-from .judgement import Declared, Judged, declared, judge
+from .judgement import Declared, Judged, declared, judge, run_suite
 
-__all__ = ["DATA", "MASTER", "Cell", "Declared", "Judged", "bring_about", "cells", "declared", "judge", "subnets"]
+__all__ = [
+    "DATA",
+    "MASTER",
+    "Cell",
+    "Declared",
+    "Judged",
+    "bring_about",
+    "cells",
+    "declared",
+    "judge",
+    "run_suite",
+    "subnets",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from .. import faults
@@ -48,6 +49,12 @@ class Judged(NamedTuple):
     localised: bool | None
     right_cause: bool | None
     false_alarms: int
+
+
+def run_suite(lab: Lab, placed: Placed, directory: Path) -> Ran:
+    """Run the suite as the cell's row has it run. Raises LabError."""
+    how = faults.run_of(placed.cell.row, lab, placed.by_who.get("victim"))
+    return Ran(directory, *how.options, hosts=how.hosts, environ=how.environ)
 
 
 def declared(lab: Lab, placed: Placed, checks: set[str]) -> Declared:

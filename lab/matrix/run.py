@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .. import distribution, faults, state
+from .. import distribution, state
 from ..errors import LabError
 from ..names import CHECKOUT
 from ..suite import Ran
 from .cells import Cell, Placed, bring_about, cells, subnets
-from .judgement import Declared, Outcomes, declared, judge
+from .judgement import Declared, Outcomes, declared, judge, run_suite
 from .record import Record, Result
 
 LAB_COMMAND_SECONDS = 900.0
@@ -92,8 +92,7 @@ class Matrix:
         shutil.rmtree(directory, ignore_errors=True)
         nodes = tuple(sorted({node for _, node in state.require().broken}))
         try:
-            how = faults.run_of(cell.row, state.require(), placed.by_who.get("victim"))
-            ran = Ran(directory, *how.options, hosts=how.hosts, environ=how.environ)
+            ran = run_suite(state.require(), placed, directory)
         except LabError as error:
             return _not_judged(version, cell, str(error))
         seconds = {"arrange": arranged - began, "suite": time.monotonic() - arranged}

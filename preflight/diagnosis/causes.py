@@ -13,7 +13,7 @@ from ..facts import CouldNotCheck, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, routes
 from ..rules import node as rules
-from . import aws, bucket, firewall, keys, outside, packets, policies, ports, role, tls
+from . import aws, bucket, firewall, keys, outside, packets, policies, ports, remotes, role, tls
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -235,6 +235,7 @@ ROWS = (
     Row(id="region-missing", ask=_region_from_imds),
     Row(id="static-keys-ignored", ask=outside.idle_keys),
     Row(id="changed-since-start", ask=keys.changed),
+    Row(id="remote-cluster-unreachable", ask=remotes.unreached),
 )
 """In the order to act: a role proves itself only over a mended path, keys go only where the role is proven, and out of
 a keystore that the tool and a reload can read."""

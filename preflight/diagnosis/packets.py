@@ -51,7 +51,7 @@ def _to_others(node: NodeFacts) -> Iterable[Dial]:
     own = None if isinstance(node.view, Unknown) else node.view.node_id
     for dial in () if isinstance(node.dials, Unknown) else node.dials:
         # Over loopback a node has another MTU, whichever address of its own it dials.
-        if dial.member != own and dial.outcome == "open" and (dial.path_mtu or 0) < LOOPBACK:
+        if dial.member != own and dial.port != "remote" and dial.outcome == "open" and (dial.path_mtu or 0) < LOOPBACK:
             yield dial
 
 

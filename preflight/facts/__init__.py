@@ -2,7 +2,18 @@
 
 from .aws import Aws
 from .base import CouldNotCheck, Fact, Unknown, known
-from .cluster import NOT_ASKED, Cluster, Dependents, Member, Repository, S3Client, Verification, VerifyFailure, View
+from .cluster import (
+    NOT_ASKED,
+    Cluster,
+    Dependents,
+    Member,
+    Remote,
+    Repository,
+    S3Client,
+    Verification,
+    VerifyFailure,
+    View,
+)
 from .evidence import IlmPolicy, Indicator, Log, LogLine, MountedIndex, NewestSnapshot, ShardFailures, SlmPolicy
 from .filters import FilterChain, FilterRule, Filters, FilterTable
 from .node import (
@@ -78,6 +89,7 @@ __all__ = [
     "Options",
     "Packets",
     "Process",
+    "Remote",
     "Repository",
     "RoleCredentials",
     "Route",

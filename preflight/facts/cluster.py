@@ -37,6 +37,19 @@ class S3Client(Fact, frozen=True, kw_only=True):
     path_style_access: bool | None = None
 
 
+class Remote(Fact, frozen=True, kw_only=True):
+    """One remote cluster that a node is configured with: cluster.remote.NAME.*, the cluster's before its file's.
+
+    addresses: "host:port", of which one has to open: the seeds (mode sniff), or the proxy's (mode proxy)
+    skip_unavailable: None where it is the version's own
+    """
+
+    name: str
+    mode: Literal["sniff", "proxy"]
+    addresses: tuple[str, ...]
+    skip_unavailable: bool | None = None
+
+
 class Member(Fact, frozen=True, kw_only=True):
     """One member of the cluster, from GET _nodes.
 
@@ -45,6 +58,7 @@ class Member(Fact, frozen=True, kw_only=True):
     jvm: version and vendor; plugins: "NAME VERSION" of its repository plugins (from 8.0 on repository-s3 is a module
     and comes with the version); None where not asked for
     http_tls: its HTTP speaks TLS, and does not insist on a client's certificate
+    remotes: the remote clusters that it is configured with, by name
     """
 
     id: str
@@ -57,6 +71,12 @@ class Member(Fact, frozen=True, kw_only=True):
     jvm: str | None = None
     plugins: tuple[str, ...] | None = None
     http_tls: bool = False
+    remotes: tuple[Remote, ...] | Unknown = ()
+
+    @property
+    def connects(self) -> bool:
+        """It opens connections to remote clusters; before 7.7 there was no role for that."""
+        return "remote_cluster_client" in self.roles or self.version.startswith(("6.", *(f"7.{n}." for n in range(7))))
 
 
 class Repository(Fact, frozen=True, kw_only=True):

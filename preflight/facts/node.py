@@ -295,10 +295,11 @@ class Routing(Fact, frozen=True, kw_only=True):
 
 
 class Dial(Fact, frozen=True, kw_only=True):
-    """One TCP connection attempt from a node to a peer's published address.
+    """One TCP connection attempt from a node to a peer's published address, or to a remote cluster's.
 
-    member: node id of the peer; port: transport | http; target: "host:port"; from the network namespace that
-    Elasticsearch has of its own, where the probe may enter it, and there the node's own HTTP where it listens
+    member: node id of the peer, name of the remote cluster; port: transport | http | remote; target: "host:port"; from
+    the network namespace that Elasticsearch has of its own, where the probe may enter it, and there the node's own HTTP
+    where it listens
     outcome: open | refused | timeout | no-route | dns | closed (by the peer, at once); milliseconds until the outcome
     tries: 2 after a first timeout, or a first end by the peer
     assumed: the cluster could not be asked; member is a given node's name and the port one that it listens on or the
@@ -312,7 +313,7 @@ class Dial(Fact, frozen=True, kw_only=True):
     """
 
     member: str
-    port: Literal["transport", "http"]
+    port: Literal["transport", "http", "remote"]
     target: str
     outcome: Literal["open", "refused", "timeout", "no-route", "dns", "closed"]
     milliseconds: float

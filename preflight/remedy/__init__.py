@@ -12,7 +12,7 @@ from .filters import let_out_to_s3, pass_filters
 from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
 from .metadata import give_role
-from .network import look_at, open_ports, own_route, shorten_packets, shorten_to_members, upstream_route
+from .network import look_at, open_ports, own_route, reach_remote, shorten_packets, shorten_to_members, upstream_route
 from .policies import give_actions, let_ask, let_in, let_resolve
 from .process import join, reach_host, start_elasticsearch
 from .refusal import prove_role
@@ -57,6 +57,7 @@ __all__ = [
     "prove_role",
     "reach_bucket",
     "reach_host",
+    "reach_remote",
     "remove_idle_keys",
     "remove_outside_keys",
     "remove_static_keys",

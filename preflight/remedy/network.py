@@ -7,8 +7,8 @@ import shlex
 from ..addresses import host_of
 from ..facts import BucketPath, ChosenPath, CouldNotCheck, Dial, Imds, NodeFacts, Route, Routing, Survey, Unknown
 from ..judgement import Command, NotApplicable, Remedy
-from ..rules import filters, members, path_mtu, ports, routes, tables
-from .asking import AFTERWARDS, CONTROLLER, instance
+from ..rules import filters, members, path_mtu, ports, remotes, routes, tables
+from .asking import AFTERWARDS, CONTROLLER, ask, instance
 from .filters import pass_filters
 
 
@@ -54,6 +54,28 @@ def _groups(survey: Survey, dial: Dial) -> str:
     name = "ipv6-addresses.ipv6-address" if ":" in address else "addresses.private-ip-address"
     query = "NetworkInterfaces[].{subnet:SubnetId,groups:Groups[].GroupId}"
     return f"aws ec2 describe-network-interfaces --filters Name={name},Values={address} --query {shlex.quote(query)}"
+
+
+def reach_remote(survey: Survey, node: NodeFacts) -> Remedy:
+    """What the name resolves to, which way leads there, what filters on this side; the other side is its operator's."""
+    commands: list[Command] = []
+    dials = [dial for _, tried in remotes.unreached(survey, node) for dial in tried]
+    for dial in dials:
+        host = shlex.quote(host_of(dial.target))
+        commands.append(
+            Command(where=node.name, text=f"getent ahosts {host}" if dial.outcome == "dns" else f"ip route get {host}")
+        )
+    if any(dial.outcome != "dns" for dial in dials):
+        commands.append(Command(where=node.name, text="sudo nft list ruleset || sudo iptables -S"))
+    return Remedy(
+        caution="what is in the way, or whether anybody listens there, is not proven: these show this side of it",
+        commands=(*dict.fromkeys(commands), ask(survey, node, "_remote/info", "GET")),
+        advice=(
+            "a remote cluster is reached at its transport port, 9300, or at its remote cluster server's, 9443: both "
+            "sides' security groups, network ACLs and peering have to let it through",
+            "no longer needed: cluster.remote.NAME.seeds or .proxy_address set to null in _cluster/settings",
+        ),
+    )
 
 
 def own_route(survey: Survey, node: NodeFacts) -> Remedy:

@@ -10,7 +10,7 @@ from ..facts import CouldNotCheck, Dial, Member, NodeFacts, Process, Survey, Unk
 from ..judgement import Finding, NotApplicable
 from . import members, path_mtu
 
-Port = Literal["transport", "http"]
+Port = Literal["transport", "http", "remote"]
 DEFAULTS: dict[Port, int] = {"transport": 9300, "http": 9200}
 """First port of the hundred that Elasticsearch tries by itself."""
 

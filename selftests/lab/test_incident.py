@@ -46,8 +46,10 @@ def test_each_fault_is_found_on_its_node_with_its_cause_and_nothing_else(lab, me
     with state.lock():
         broken = state.require()
         placed = matrix.bring_about(broken, cell)
-    ran = Ran(tmp_path)
-    assert {(o.check, o.node) for o in ran.outcomes} == {(id, node.name) for id in checks() for node in lab.nodes}
+    ran = matrix.run_suite(broken, placed, tmp_path)
+    besides = faults.run_of(cell.row, broken, placed.by_who.get("victim")).besides.values()
+    everybody = {*(node.name for node in lab.nodes), *besides}
+    assert {(o.check, o.node) for o in ran.outcomes} == {(id, name) for id in checks() for name in everybody}
     judged = matrix.judge(ran, matrix.declared(broken, placed, set(checks())))
     assert judged.misses == (), ran.text
 

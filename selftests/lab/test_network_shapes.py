@@ -292,7 +292,7 @@ def test_what_a_subnet_lacks_is_found_on_its_node_with_its_cause(apart, mended, 
     with state.lock():
         broken = state.require()
         placed = matrix.bring_about(broken, cell)
-    ran = Ran(tmp_path)
+    ran = matrix.run_suite(broken, placed, tmp_path)
     assert {(o.check, o.node) for o in ran.outcomes} == {(id, node.name) for id in checks() for node in apart.nodes}
     judged = matrix.judge(ran, matrix.declared(broken, placed, set(checks())))
     assert judged.misses == (), ran.text

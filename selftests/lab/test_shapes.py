@@ -16,7 +16,8 @@ from static_keys import archive, declared
 from suite_run import Ran
 from tarball import HTTP_PORT, TRANSPORT_PORT, USER, Tarball
 
-from lab import distribution, elasticsearch, host, imds, names, ssh, storage
+from lab import distribution, elasticsearch, host, imds, names, network, ssh, storage
+from lab.faults import remote
 from preflight.remedy import keys
 
 pytestmark = [
@@ -135,6 +136,37 @@ def test_no_s3_repository(lab, tmp_path):
 def test_a_read_only_repository(repository, tmp_path):
     repository(readonly=True)
     assert_nothing_red(Ran(tmp_path))
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_way_to_s3_that_takes_less_than_the_interface_and_says_so(lab, tmp_path):
+    """mtu-blackhole with the router's ICMP coming through; beside it an interface for jumbo frames, and another."""
+    near, jumbo, _ = lab.nodes
+    network.narrow(near, 1000, told=True)
+    network.in_node(jumbo, "link", "set", "eth0", "mtu", "9001")
+    try:
+        ran = Ran(tmp_path)
+    finally:
+        network.in_node(jumbo, "link", "set", "eth0", "mtu", "1500")
+        network.widen(near)
+    assert_nothing_red(ran)
+    seen = [node.buckets[0].packets for node in ran.survey.nodes]
+    assert [(one.path_mtu, one.step) for one in seen] == [(1000, None), (9001, None), (1500, None)]
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_remote_cluster_that_every_node_reaches(lab, tmp_path):
+    """The cluster itself, by an address of one of its nodes."""
+    host = lab.nodes[1]
+    remote.add_address(host)
+    try:
+        remote.configure(lab, f"{host.second_address}:{names.TRANSPORT_PORT}")
+        ran = Ran(tmp_path)
+    finally:
+        remote.configure(lab, None)
+        remote.drop_address(host)
+    assert_nothing_red(ran)
+    assert outcomes(ran, "PORT-3") == dict.fromkeys((node.name for node in lab.nodes), "pass")
 
 
 @pytest.mark.usefixtures("plain")

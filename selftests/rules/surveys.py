@@ -36,6 +36,7 @@ from preflight.facts import (
     Options,
     Packets,
     Process,
+    Remote,
     Repository,
     RoleCredentials,
     Route,
@@ -837,6 +838,39 @@ def mtu_blackhole_peers(survey: Survey, name: str) -> Survey:
     return survey
 
 
+SEED = "10.9.0.7:9300"
+
+
+def with_remote(
+    survey: Survey, *, shut: tuple[str, ...] = (), addresses: tuple[str, ...] = (SEED,), **more: Any
+) -> Survey:
+    """Every node is configured with a remote cluster, and dials it; shut: the nodes from which it does not open."""
+    remote = Remote(name="archive", mode="sniff", addresses=addresses, **more)
+    for one in survey.nodes:
+        if isinstance(one.dials, Unknown):
+            continue
+        outcome = "timeout" if one.name in shut else "open"
+        dials = tuple(
+            Dial(
+                member="archive",
+                port="remote",
+                target=target,
+                outcome=outcome,  # type: ignore[arg-type]
+                milliseconds=5001.0 if one.name in shut else 3.0,
+                tries=2 if one.name in shut else 1,
+            )
+            for target in addresses
+        )
+        survey = with_node(survey, one.name, dials=(*one.dials, *dials))
+    members = tuple(replace(m, remotes=(remote,)) for m in survey.clusters[0].members)
+    return with_cluster(survey, members=members)
+
+
+def remote_unreachable(survey: Survey, name: str) -> Survey:
+    """A remote cluster that all other nodes reach."""
+    return with_remote(survey, shut=(name,))
+
+
 def given_twice(survey: Survey, name: str) -> Survey:
     """The node by its address too: another login, the same Elasticsearch."""
     found = survey.node(name)
@@ -1178,6 +1212,7 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "route-blackhole": route_blackhole,
     "policy-route": policy_route,
     "mtu-blackhole": mtu_blackhole,
+    "remote-cluster-unreachable": remote_unreachable,
     "mtu-blackhole-peers": mtu_blackhole_peers,
     "duplicate-node-in-inventory": given_twice,
     "dns-server-down": dns_silent,

@@ -11,7 +11,7 @@ from surveys import healthy
 
 from preflight.diagnosis import diagnose
 
-ON_REQUEST = {"CLUSTER-2", *(id for id in checks() if id.startswith("AWS-"))}
+ON_REQUEST = {"CLUSTER-2", "PORT-3", *(id for id in checks() if id.startswith("AWS-"))}
 """Checks that an option asks for: not applicable without it."""
 
 
