@@ -32,6 +32,7 @@ from urllib3.exceptions import NewConnectionError
 from . import answers, answers_evidence
 from .credentials import Credentials
 from .facts import (
+    NO_CLUSTER,
     Cluster,
     IlmPolicy,
     Indicator,
@@ -54,6 +55,10 @@ ROLE = "docs/es-role.json"
 
 Ended = Literal["answer", "silence", "tls", "connection", ""]
 """How far a request came: Elasticsearch answered, accepted and said nothing, TLS failed, nothing accepted it."""
+
+
+_MASTER = ["master_node", "blocks"]
+"""Who is asked for blocks answers while it waits for a master, too: with master_node alone it is 503 then."""
 
 
 class Refused(Exception):
@@ -193,14 +198,14 @@ class Api:
         local = self._ask(lambda: self._client.nodes.info(node_id="_local", metric="http", filter_path="nodes.*.name"))
         state = self._ask(
             lambda: self._client.cluster.state(
-                metric="master_node", local=True, filter_path="cluster_name,cluster_uuid,master_node"
+                metric=_MASTER, local=True, filter_path="cluster_name,cluster_uuid,master_node"
             )
         )
         (node_id, node), *_ = local["nodes"].items()
         return View(
             node_id=node_id,
             node_name=node["name"],
-            cluster_uuid=state.get("cluster_uuid", "_na_"),
+            cluster_uuid=state.get("cluster_uuid", NO_CLUSTER),
             cluster_name=state.get("cluster_name", ""),
             master_id=state.get("master_node"),
             url=self.url,
@@ -209,9 +214,7 @@ class Api:
 
     def master(self) -> str | None:
         """Node id of the elected master as this node sees it, None without one."""
-        state = self._ask(
-            lambda: self._client.cluster.state(metric="master_node", local=True, filter_path="master_node")
-        )
+        state = self._ask(lambda: self._client.cluster.state(metric=_MASTER, local=True, filter_path="master_node"))
         master: str | None = state.get("master_node")
         return master
 
@@ -267,7 +270,7 @@ class Api:
             before = self.master()
         except Refused as refused:
             return refused.unknown()
-        started = time.monotonic()
+        asked, started = time.time(), time.monotonic()
         client = self._client.options(request_timeout=timeout)
         status, body = 200, None
         try:
@@ -303,6 +306,7 @@ class Api:
             master_before=before,
             master_after=after,
             milliseconds=round(milliseconds, 1),
+            asked=round(asked, 2),
         )
 
     def mounted(self) -> tuple[MountedIndex, ...]:

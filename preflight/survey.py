@@ -26,7 +26,7 @@ from .connection.connections import LOGINS_AT_ONCE
 from .connection.ssm import DELIVERY
 from .connection.ssm_phases import each
 from .evidence import Evidence
-from .facts import FORMAT, Aws, BucketPath, Cluster, Imds, Options, Process, Survey, Unknown, View
+from .facts import FORMAT, NO_CLUSTER, Aws, BucketPath, Cluster, Imds, Options, Process, Survey, Unknown, View
 from .inventory import Node
 from .probe.program import program
 from .questions import Settings, Wanted
@@ -166,16 +166,39 @@ class _Gathering:
         if self.settings.es_url is not None:
             self._cluster_at(self.settings.es_url, clusters)
             return
-        # The elected master answers for itself: one hop less for everything that follows.
-        for asked in sorted(nodes, key=lambda a: not _is_master(a.view)):
+        self._agree()
+        # The elected master answers for itself: one hop less for everything that follows. Who sees none comes last.
+        for asked in sorted(nodes, key=lambda a: _rank(a.view)):
             view = asked.view
-            known = {cluster.uuid for cluster in clusters}
+            known = {NO_CLUSTER, *(cluster.uuid for cluster in clusters)}
             if self.cancelled.is_set() or asked.api is None or isinstance(view, Unknown) or view.cluster_uuid in known:
                 continue
             try:
-                clusters.append(asked.api.cluster(view, asked.node.name))
+                cluster = asked.api.cluster(view, asked.node.name)
             except elastic.Refused as error:
                 self.progress(f"{asked.node.name}: {error}")
+                continue
+            # One that was started without a master knows of nobody but itself: whom else to look at, it cannot say.
+            if view.master_id is not None or len(cluster.members) > 1:
+                clusters.append(cluster)
+
+    def _agree(self) -> None:
+        """Ask each node once more whom it sees elected, where they differ: an election while they were asked is none
+        of their faults."""
+        from . import elastic
+
+        seen: dict[str, list[Asked]] = {}
+        for asked in self.asked:
+            if isinstance(asked.view, View) and asked.api is not None:
+                seen.setdefault(asked.view.cluster_uuid, []).append(asked)
+        divided = [group for group in seen.values() if len({str(a.view.master_id) for a in group}) > 1]  # type: ignore[union-attr]
+        # Before the first request: a thread that is given up meanwhile must not take any of them back.
+        for asked in (asked for group in divided for asked in group):
+            asked.take_over()
+        for asked in (asked for group in divided for asked in group):
+            if asked.api is not None and isinstance(asked.view, View):
+                with suppress(elastic.Refused):
+                    asked.write(view=msgspec.structs.replace(asked.view, master_id=asked.api.master()))
 
     def _cluster_at(self, url: str, clusters: list[Cluster]) -> None:
         """--es-url: one address for all; which member a node is, its listeners say."""
@@ -264,7 +287,7 @@ class _Gathering:
     def _questions(self, asked: Asked, clusters: list[Cluster]) -> tuple[Cluster | None, list[dict[str, Any]]]:
         """The cluster a node is asked about (its own; the only one there is, where it could not say) and its dials."""
         own = asked.view if isinstance(asked.view, View) else None
-        if own is not None:
+        if own is not None and own.cluster_uuid != NO_CLUSTER:
             cluster = next((c for c in clusters if c.uuid == own.cluster_uuid), None)
         else:
             cluster = clusters[0] if len(clusters) == 1 else None
@@ -320,12 +343,8 @@ class _Gathering:
 
     def _api(self, cluster: Cluster) -> Api | None:
         """Elasticsearch on a node that is in that cluster: on the elected master, else where one is seen."""
-        in_it = [
-            (_is_master(a.view), a.view.master_id is not None, a.api)
-            for a in self.asked
-            if a.api and isinstance(a.view, View) and a.view.cluster_uuid == cluster.uuid
-        ]
-        return max(in_it, key=lambda one: one[:2])[2] if in_it else None
+        inside = [a for a in self.asked if a.api and isinstance(a.view, View) and a.view.cluster_uuid == cluster.uuid]
+        return min(inside, key=lambda a: _rank(a.view)).api if inside else None
 
     def _gather(self, cluster: Cluster, evidence: Evidence) -> None:
         api = self._api(cluster)
@@ -382,15 +401,18 @@ class _Gathering:
         return pending
 
 
+def _rank(view: View | Unknown) -> int:
+    """Whom to ask first: the elected master, then who sees one."""
+    if isinstance(view, Unknown) or view.master_id is None:
+        return 2
+    return int(view.master_id != view.node_id)
+
+
 def _within(asked: Asked) -> str | None:
     """Where its Elasticsearch, which has a network namespace of its own, was asked; None where it has none."""
     process, view = asked.sections["process"], asked.view
     apart = isinstance(process, Process) and bool(process.own_network_namespace)
     return urlsplit(view.url).netloc if apart and isinstance(view, View) and view.carrier != "direct" else None
-
-
-def _is_master(view: View | Unknown) -> bool:
-    return isinstance(view, View) and view.master_id == view.node_id
 
 
 def _get_ready() -> None:

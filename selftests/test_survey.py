@@ -19,7 +19,7 @@ from loopback_sshd import Sshd, free_port
 from preflight import asked as asking
 from preflight import survey
 from preflight.connection.connections import Connections
-from preflight.facts import Process, Unknown, Verification, View, dump
+from preflight.facts import NO_CLUSTER, Process, Unknown, Verification, View, dump
 from preflight.probe import program, session
 from preflight.questions import Settings
 
@@ -37,6 +37,7 @@ def body(name):
 class Cluster:
     """What its members answer, as a real cluster of three did; es-a is the elected master.
 
+    master: node to (cluster_uuid, names of whom it sees elected, one a request, the last for good; None for nobody)
     silent: (node, part of a path) that is never answered; instead: part of a path to (status, body) given instead
     seen: (node, method, path) of every request with the right login; refused: how many had another
     """
@@ -45,6 +46,7 @@ class Cluster:
         self.ids = {node["name"]: node["id"] for node in body(f"s3/{VERSION}/b0_nodes")}
         self.members = {}
         self.silent, self.instead = [], {}
+        self.master = {}
         self.seen, self.refused = [], 0
         self.over = threading.Event()
 
@@ -67,7 +69,9 @@ class Cluster:
         if path.startswith("/_nodes/"):
             return 200, {"nodes": self.members}
         if path.startswith("/_cluster/state/"):
-            return 200, {"cluster_name": "docs", "cluster_uuid": "UUID", "master_node": self.ids["es-a"]}
+            uuid, masters = self.master.get(name, ("UUID", ["es-a"]))
+            master = masters.pop(0) if masters[1:] else masters[0]
+            return 200, {"cluster_name": "docs", "cluster_uuid": uuid, "master_node": self.ids.get(master)}
         if path == "/_snapshot":
             return 200, {"s3_backup": {"type": "s3", "settings": {"bucket": "es-snapshots", "base_path": "prod"}}}
         if path.startswith("/_health_report"):
@@ -268,6 +272,29 @@ def test_three_nodes_are_one_cluster_asked_through_its_elected_master(place):
     assert verify_calls(place) == ["es-a"]
     assert [path.host for node in found.nodes for path in node.buckets] == ["127.0.0.1"] * 3
     assert found.options.elasticsearch_login == "user"
+
+
+@pytest.mark.parametrize("uuid", ["UUID", NO_CLUSTER])
+def test_a_node_without_a_master_says_so_and_no_cluster_is_made_of_it(place, uuid):
+    place.cluster.master["es-b"] = (uuid, [None])
+    for name in ("es-b", "es-a", "es-c"):
+        place.add(name)
+    found = place.run()
+    view = found.node("es-b").view
+    assert (view.master_id, view.cluster_uuid) == (None, uuid)
+    assert [cluster.asked for cluster in found.clusters] == ["es-a"]
+    assert [path.repository for path in found.node("es-b").buckets] == ["s3_backup"]
+    assert [name for name, method, _ in place.cluster.seen if method == "POST"] == ["es-a"]
+    # With master_node alone Elasticsearch answers 503 while it waits for one.
+    assert all("blocks" in path for _, _, path in place.cluster.seen if "/_cluster/state/master_node" in path)
+
+
+def test_an_election_while_the_nodes_are_asked_is_settled_by_asking_again(place):
+    place.cluster.master["es-b"] = ("UUID", ["es-c", "es-a"])
+    for name in ("es-a", "es-b", "es-c"):
+        place.add(name)
+    found = place.run()
+    assert {node.view.master_id for node in found.nodes} == {place.cluster.ids["es-a"]}
 
 
 def test_a_wrong_password_is_one_attempt_a_node_and_names_what_to_change(place):

@@ -119,7 +119,10 @@ def arrange(lab: Lab, wanted: Sequence[tuple[str, str]], *, master: str | None =
         FAULTS[name].heal(lab, lab.node(node))
     if lab.version is not None:
         cloud.sweep_markers()
-    behind = {node for name, node in mending if FAULTS[name].restart_to_heal} - gone
+    # A member that leaves next need not be restarted for it; one that has left comes back by nothing else.
+    behind = {
+        node for name, node in mending if FAULTS[name].restart_to_heal and (FAULTS[name].leaves or node not in gone)
+    }
     at_start = [entry for entry in breaking if FAULTS[entry[0]].restart_to_break]
     shared = {node for _, node in at_start}
     _restart(lab, behind - shared)

@@ -10,6 +10,7 @@ from . import (
     hosts,
     inventory,
     keystore,
+    membership,
     mesh,
     network,
     packets,
@@ -37,4 +38,5 @@ FAULTS: Mapping[str, Fault] = {
     **remote.FAULTS,
     **inventory.FAULTS,
     **hosts.FAULTS,
+    **membership.FAULTS,
 }

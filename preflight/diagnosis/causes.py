@@ -13,7 +13,7 @@ from ..facts import CouldNotCheck, NodeFacts, Unknown, known
 from ..judgement import Cause, NotApplicable, Remedy
 from ..rules import members, path, region, repository, routes
 from ..rules import node as rules
-from . import aws, bucket, firewall, keys, outside, packets, policies, ports, remotes, role, tls
+from . import aws, bucket, firewall, joining, keys, outside, packets, policies, ports, remotes, role, tls
 from .found import Found, Row
 from .scene import Pair, Scene
 
@@ -193,6 +193,9 @@ NODES_FIRST = (
 
 ROWS = (
     Row(id="certificate-expired", ask=tls.expired),
+    Row(id="node-outside-cluster", ask=joining.outside),
+    Row(id="cluster-split", ask=joining.split),
+    Row(id="wrong-peer", ask=joining.another_answers),
     Row(id="vpc-dns", ask=policies.unresolved),
     Row(id="dns-wrong", ask=bucket.wrong_name),
     Row(id="own-firewall", ask=firewall.cuts_off),

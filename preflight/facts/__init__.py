@@ -3,6 +3,7 @@
 from .aws import Aws
 from .base import CouldNotCheck, Fact, Unknown, known
 from .cluster import (
+    NO_CLUSTER,
     NOT_ASKED,
     Cluster,
     Dependents,
@@ -51,6 +52,7 @@ from .survey import FORMAT, NodeFacts, Options, Survey, dump, load
 __all__ = [
     "FORMAT",
     "NOT_ASKED",
+    "NO_CLUSTER",
     "PROTECTED",
     "AccessKey",
     "Address",

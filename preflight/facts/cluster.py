@@ -9,11 +9,16 @@ import msgspec
 from .base import Fact, Unknown
 from .evidence import IlmPolicy, Indicator, MountedIndex, NewestSnapshot, SlmPolicy
 
+NO_CLUSTER = "_na_"
+"""The uuid of the cluster that a node sees which has never joined one."""
+
 
 class View(Fact, frozen=True, kw_only=True):
     """The cluster as one node sees it, asked on that node itself.
 
-    source: GET _nodes/_local and GET _cluster/state/master_node with local=true
+    source: GET _nodes/_local and GET _cluster/state/master_node,blocks with local=true
+    cluster_uuid: of the cluster that its data is of, whether it has joined it or not; NO_CLUSTER for none
+    master_id: None where it sees no elected master
     carrier: direct-tcpip | probe | session (Session Manager's) | direct: how the request reached the node
     url: the address asked; of a node that others told of, over ssm://, the one it publishes
     """
@@ -118,6 +123,7 @@ class Verification(Fact, frozen=True, kw_only=True):
 
     verified: ids of the nodes it names as good; failures: empty when it succeeded
     status: HTTP status; master_before, master_after: elected master read around the call; milliseconds: its duration
+    asked: when the call began, seconds since the epoch by the controller's clock; None in facts of older versions
     """
 
     repository: str
@@ -127,6 +133,7 @@ class Verification(Fact, frozen=True, kw_only=True):
     master_before: str | None
     master_after: str | None
     milliseconds: float
+    asked: float | None = None
 
 
 NOT_ASKED = Unknown(reason="not gathered: no selected check needs it")

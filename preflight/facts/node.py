@@ -135,7 +135,8 @@ class Config(Fact, frozen=True, kw_only=True):
     """elasticsearch.yml. source: probe section `config`.
 
     settings: flat names to values for those whose value is no secret and matters here (non-secure s3.client.NAME.*,
-    cloud.aws.*region, discovery.ec2.endpoint and .tag.*, node.name, node.roles, network.*, http.*, transport.*,
+    cloud.aws.*region, discovery.ec2.endpoint and .tag.*, discovery.seed_hosts and .seed_providers, cluster.name and
+    .initial_master_nodes, path.data, node.name, node.roles, network.*, http.*, transport.*,
     xpack.security.http.ssl.enabled and .certificate_authorities); names: every flat setting name in the file
     """
 

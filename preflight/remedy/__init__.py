@@ -9,6 +9,7 @@ from .aws import agree, lead_to_s3, let_through, open_pairs
 from .bucket import reach_bucket, set_clock
 from .cluster import delete_leftovers, install_plugin, make_alike, take_snapshot
 from .filters import let_out_to_s3, pass_filters
+from .joining import lead_back
 from .keys import discovery_keys, forget_loaded_keys, remove_static_keys
 from .keystores import complete_pair, match_clients, mend_file
 from .metadata import give_role
@@ -37,6 +38,7 @@ __all__ = [
     "give_role",
     "install_plugin",
     "join",
+    "lead_back",
     "lead_to_s3",
     "let_ask",
     "let_in",

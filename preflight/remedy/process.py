@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-
 from ..facts import Install, NodeFacts, Survey, Unknown
 from ..judgement import Command, Remedy
 from ..rules import cluster, restart
+from ..rules import joining as rules
+from . import joining
 from .asking import CONTROLLER, over_ssm, unit_of, waits
 from .region import drop_removed_settings
 from .restart import come_back
@@ -35,17 +35,19 @@ def start_elasticsearch(survey: Survey, node: NodeFacts) -> Remedy:
 
 
 def join(survey: Survey, node: NodeFacts) -> Remedy:
-    """Start it where it does not run; else show what its log says of finding a master."""
+    """Start it where it does not run, mend what leads it astray; else show what its log says of finding a master."""
     if node.process is None:
         return start_elasticsearch(survey, node)
     if first := cluster.given_before(survey, node):
         return Remedy(advice=(f"leave {node.name} or {first.name} out of --hosts or of the inventory's group",))
-    home = node.install.home if isinstance(node.install, Install) and node.install.layout == "tar" else None
-    logs = shlex.quote(f"{home}/logs" if home else "/var/log/elasticsearch")
-    script = f'grep -hiE "master|discovery|join" {logs}/*.log | tail -n 30'
+    outside = rules.outside(survey, node)
+    if outside is not None:
+        return joining.rejoin(survey, node, outside)
+    if rules.apart(survey, node):
+        return joining.merge(survey, node)
     return Remedy(
         caution="why it is not a member of the others' cluster is not proven: its log says",
-        commands=(Command(where=node.name, text=f"sudo sh -c {shlex.quote(script)}"),),
+        commands=(joining.log_of(node),),
         advice=("compare cluster.name, discovery.seed_hosts and PORT-1 of both sides",),
     )
 

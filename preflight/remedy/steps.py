@@ -179,10 +179,10 @@ def restart_one(survey: Survey, node: NodeFacts, why: str) -> Step:
 RESTART = "Restart Elasticsearch there"
 
 
-def green(survey: Survey, node: NodeFacts) -> Command:
-    """Wait for a green cluster of as many nodes as the survey saw."""
+def green(survey: Survey, node: NodeFacts, more: int = 0) -> Command:
+    """Wait for a green cluster of as many nodes as the survey saw. more: that many besides"""
     cluster = survey.cluster_of(node)
-    count = f"&wait_for_nodes=ge({len(cluster.members)})" if cluster else ""
+    count = f"&wait_for_nodes=ge({len(cluster.members) + more})" if cluster else ""
     path = f"_cluster/health?wait_for_status=green{count}&timeout={GREEN_SECONDS}s"
     return expecting(ask(survey, node, path, "GET"), '"status":"green"', '"timed_out":true')
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..facts import CouldNotCheck, Member, NodeFacts, Survey, Unknown, View, known
+from ..facts import Cluster, CouldNotCheck, Member, NodeFacts, Survey, Unknown, View, known
 from ..judgement import Finding, NotApplicable
-from . import members
+from . import joining, members
 
 ALIKE = "the same version, JVM and repository plugins on every member"
 
@@ -22,7 +22,11 @@ def membership(survey: Survey, node: NodeFacts) -> Finding | None:
             raise CouldNotCheck("no Elasticsearch login was given", members.LOGIN)
     view = known(node.view)
     if view.master_id is None:
-        return Finding(observed=f"{node.name} sees no elected master", expected=MEMBER)
+        return Finding(
+            observed=f"{node.name} sees no elected master",
+            expected=MEMBER,
+            details=_why(survey, node, joining.outside(survey, node)),
+        )
     stray = _elsewhere(survey, node, view)
     if stray is not None:
         return stray
@@ -59,22 +63,21 @@ def given_before(survey: Survey, node: NodeFacts) -> NodeFacts | None:
 
 
 def _elsewhere(survey: Survey, node: NodeFacts, view: View) -> Finding | None:
+    others = joining.apart(survey, node)
+    if not others:
+        return None
     seen = {n.name: n.view for n in survey.nodes if not isinstance(n.view, Unknown)}
-    uuids = {name: v.cluster_uuid for name, v in seen.items()}
-    if len(set(uuids.values())) < 2:
-        return None
-    usual = members.majority(uuids)
-    if usual is not None and uuids[usual] == view.cluster_uuid:
-        return None
-    others = tuple(name for name, uuid in uuids.items() if uuid != view.cluster_uuid)
-    if usual is not None:
-        others = tuple(name for name in others if uuids[name] == uuids[usual])
-    names = sorted({f"{seen[name].cluster_name} ({uuids[name]})" for name in others})
+    names = sorted({f"{seen[name].cluster_name} ({seen[name].cluster_uuid})" for name in others})
     return Finding(
         observed=f"{node.name} is a member of {view.cluster_name} ({view.cluster_uuid}); "
         f"{members.listed(others)} of {members.listed(names)}",
         expected=MEMBER,
+        details=_why(survey, node, joining.home(survey)),
     )
+
+
+def _why(survey: Survey, node: NodeFacts, home: Cluster | None) -> tuple[str, ...]:
+    return tuple(one.text for one in joining.misled(node, home, survey)) if home else ()
 
 
 def not_given(survey: Survey) -> tuple[Member, ...]:

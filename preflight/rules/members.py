@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 
-from ..facts import Cluster, CouldNotCheck, Member, NodeFacts, Repository, Survey, Unknown, known
+from ..addresses import host_of
+from ..facts import NO_CLUSTER, Cluster, CouldNotCheck, Member, NodeFacts, Repository, Routing, Survey, Unknown, known
 from ..judgement import NotApplicable
 
 LOGIN = (
@@ -16,7 +17,7 @@ LOGIN = (
 
 
 def cluster_of(survey: Survey, node: NodeFacts) -> Cluster:
-    """The cluster the node sees itself in; for a node that could not say, the only one that was seen.
+    """The cluster the node sees itself in; for a node that could not say, or has joined none, the only one seen.
 
     Raises CouldNotCheck where there is none such.
     """
@@ -24,13 +25,30 @@ def cluster_of(survey: Survey, node: NodeFacts) -> Cluster:
         if not node.view.blocked:
             if len(survey.clusters) == 1:
                 return survey.clusters[0]
+            if (there := _by_address(survey, node)) is not None:
+                return there
             if survey.options.elasticsearch_login is None:
                 raise CouldNotCheck("no Elasticsearch login was given", LOGIN)
         known(node.view)
+    elif node.view.cluster_uuid == NO_CLUSTER and len(survey.clusters) == 1:
+        return survey.clusters[0]
     cluster = survey.cluster_of(node)
     if cluster is None:
         raise CouldNotCheck("none of the given nodes could say who the members of its cluster are")
     return cluster
+
+
+def _by_address(survey: Survey, node: NodeFacts) -> Cluster | None:
+    """The one cluster with a member at the node's address that no other given node is; None without it."""
+    own = {node.host}
+    if isinstance(node.routing, Routing):
+        own |= {address.address for address in node.routing.addresses if address.scope == "global"}
+    found = [
+        cluster
+        for cluster in survey.clusters
+        if any(host_of(m.transport) in own and survey.given(m.id) is None for m in cluster.members)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def member_of(survey: Survey, node: NodeFacts) -> Member:
@@ -52,13 +70,18 @@ def companions(survey: Survey, node: NodeFacts) -> tuple[NodeFacts, ...]:
     own = uuid_of(survey, node)
     if own is None and len(survey.clusters) > 1:
         known(node.view)
+        raise CouldNotCheck("which of the clusters this node belongs to is not known: it has joined none")
     return tuple(n for n in survey.nodes if n.name != node.name and uuid_of(survey, n) == own)
 
 
 def uuid_of(survey: Survey, node: NodeFacts) -> str | None:
-    """Uuid of the cluster a node belongs to: its own view's, else that of the only cluster seen; None where unknown."""
-    if not isinstance(node.view, Unknown):
+    """Uuid of the cluster a node belongs to: its own view's, else that of the only cluster seen, or of the only one
+    with a member at its address; None where unknown."""
+    if not isinstance(node.view, Unknown) and node.view.cluster_uuid != NO_CLUSTER:
         return node.view.cluster_uuid
+    if len(survey.clusters) > 1 and isinstance(node.view, Unknown) and not node.view.blocked:
+        there = _by_address(survey, node)
+        return there.uuid if there else None
     return survey.clusters[0].uuid if len(survey.clusters) == 1 else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from ..addresses import stays_home
+from ..addresses import host_of, stays_home
 from ..facts import CouldNotCheck, Dial, Member, NodeFacts, Process, Survey, Unknown, known
 from ..judgement import Finding, NotApplicable
 from . import members, path_mtu
@@ -57,6 +57,42 @@ def failing(survey: Survey, node: NodeFacts, port: Port) -> tuple[Dial, ...]:
         d
         for d in known(node.dials)
         if d.port == port and d.member != own and d.outcome != "open" and not stays_home(d.target)
+    )
+
+
+def answered_by(survey: Survey, dial: Dial) -> Member | None:
+    """The other member that answers at the HTTP address of the one that was dialled; None where that is not shown.
+
+    Told by the certificate: each of the two shows its own to itself, at an address that its host has, and this dial was
+    shown the other's. Behind a translated or shared address a node need not meet itself, so that tells nothing.
+    """
+    if dial.port != "http" or not dial.chain:
+        return None
+    meant = _own_certificate(survey, dial.member)
+    if meant in (None, dial.chain[0]):
+        return None
+    found = [
+        m
+        for cluster in survey.clusters
+        for m in cluster.members
+        if m.id != dial.member and _own_certificate(survey, m.id) == dial.chain[0]
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _own_certificate(survey: Survey, id: str) -> str | None:
+    """Fingerprint of what a given member's HTTP shows to its own host; None where unknown."""
+    node = survey.given(id)
+    if node is None or isinstance(node.dials, Unknown) or isinstance(node.routing, Unknown):
+        return None
+    own = {address.address for address in node.routing.addresses}
+    return next(
+        (
+            d.chain[0]
+            for d in node.dials
+            if d.member == id and d.port == "http" and d.chain and host_of(d.target) in own
+        ),
+        None,
     )
 
 
@@ -113,6 +149,17 @@ def _judge(survey: Survey, node: NodeFacts, port: Port, targets: list[Member], b
             else bad[0],
             expected=f"{port} of every member opens from {node.name}",
             details=tuple(lines if not bad else lines[1:]),
+        )
+    strangers = {m: who for m in targets if m.id in dials and (who := answered_by(survey, dials[m.id])) is not None}
+    if strangers:
+        said = [
+            f"{members.title(survey, who.id)} answers at {m.http}, the address of {members.title(survey, m.id)}"
+            for m, who in strangers.items()
+        ]
+        return Finding(
+            observed=f"seen from {node.name}, {said[0]}",
+            expected="the member that publishes the address",
+            details=tuple(said[1:]),
         )
     silent = [m for m in targets if m.id in dials and dials[m.id].tls == "timeout"]
     lost = [m for m in silent if path_mtu.between(dials[m.id])]

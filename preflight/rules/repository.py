@@ -13,6 +13,7 @@ from ..facts import (
     Leftovers,
     Member,
     NodeFacts,
+    Process,
     Repository,
     Survey,
     Unknown,
@@ -68,15 +69,31 @@ def verifies(survey: Survey, node: NodeFacts) -> Finding | None:
 
 
 def verification_of(survey: Survey, node: NodeFacts, repository: str) -> Verification:
-    """How `_verify` of the repository ended. Raises CouldNotCheck where it was not called or gave no answer."""
+    """How `_verify` of the repository ended.
+
+    Raises CouldNotCheck where it was not called or gave no answer, or told of an Elasticsearch on this node that has
+    ended since.
+    """
     verifications = known(members.cluster_of(survey, node).verifications)
     for verification in verifications:
         if not isinstance(verification, Unknown) and verification.repository == repository:
+            if _started_since(node, verification):
+                raise CouldNotCheck(
+                    f"Elasticsearch on {node.name} was started after _verify of {repository} had been called",
+                    "run again, and while nothing restarts",
+                )
             return verification
     unknown = [verification for verification in verifications if isinstance(verification, Unknown)]
     for why in (*(w for w in unknown if f"_verify of {repository} " in f"{w.reason} "), *unknown):
         known(why)
     raise CouldNotCheck(f"_verify of {repository} was not called")
+
+
+def _started_since(node: NodeFacts, verification: Verification) -> bool:
+    """By the node's clock put right; a process and a moment that are not known are taken for one."""
+    if not isinstance(node.process, Process) or verification.asked is None or isinstance(node.system, Unknown):
+        return False
+    return node.process.started - (node.system.clock_offset or 0.0) > verification.asked
 
 
 def good(survey: Survey, node: NodeFacts, repository: str) -> bool | None:

@@ -129,7 +129,8 @@ def _seen(survey: Survey, member: Member, shown: _Shown) -> tuple[Certificate, .
 def _dials(survey: Survey, member: Member) -> Iterable[tuple[NodeFacts, Dial]]:
     for node in survey.nodes:
         for dial in () if isinstance(node.dials, Unknown) else node.dials:
-            if dial.port == "http" and dial.member == member.id:
+            # What another member showed there says nothing of this one.
+            if dial.port == "http" and dial.member == member.id and ports.answered_by(survey, dial) is None:
                 yield node, dial
 
 
@@ -149,6 +150,8 @@ def _time(certificate: Certificate | LoadedCertificate, now: float, days: float)
 def _unlike(survey: Survey, member: Member, name: str) -> list[str]:
     """That not everybody is shown the same certificate at one address: somebody else may answer there for some."""
     by: dict[str, list[str]] = {}
+    if sum(member.http == other.http for cluster in survey.clusters for other in cluster.members) > 1:
+        return []  # one address for several: whoever balances the load there answers, or any of them
     for node, dial in _dials(survey, member):
         if dial.chain:
             by.setdefault(dial.chain[0], []).append(node.name)

@@ -253,12 +253,16 @@ def node(number: int, members: tuple[Member, ...]) -> NodeFacts:
             settings={
                 "cluster.name": "es-lab",
                 "node.name": name,
+                "path.data": "/var/lib/elasticsearch",
+                "discovery.seed_hosts": ",".join(other.transport.rpartition(":")[0] for other in members),
                 "s3.client.default.region": REGION,
                 "xpack.security.http.ssl.certificate_authorities": "certs/ca.crt",
             },
             names=(
                 "cluster.name",
+                "discovery.seed_hosts",
                 "node.name",
+                "path.data",
                 "s3.client.default.region",
                 "xpack.security.http.ssl.certificate_authorities",
                 "xpack.security.http.ssl.enabled",
@@ -1050,6 +1054,78 @@ def elasticsearch_down(survey: Survey, name: str) -> Survey:
     return _member_gone(survey, name)
 
 
+def configured(survey: Survey, name: str, **settings: str) -> Survey:
+    """The node's elasticsearch.yml has these settings; `__` stands for a dot."""
+    config = survey.node(name).config
+    assert isinstance(config, Config)
+    written = {setting.replace("__", "."): value for setting, value in settings.items()}
+    names = tuple(sorted({*config.names, *written}))
+    return with_node(survey, name, config=replace(config, settings={**config.settings, **written}, names=names))
+
+
+def node_outside(survey: Survey, name: str) -> Survey:
+    """It was started with addresses of nobody to look for, knows its cluster by its data, and waits for a master."""
+    view = survey.node(name).view
+    assert isinstance(view, View)
+    survey = configured(survey, name, discovery__seed_hosts="198.18.0.199")
+    survey = _member_gone(survey, name)
+    return with_node(survey, name, view=replace(view, master_id=None))
+
+
+def cluster_split(survey: Survey, name: str) -> Survey:
+    """It was started with an empty data path and itself as initial master, and founded another cluster."""
+    number = int(name.rpartition("-")[2])
+    other = node_id(f"{name}-new")
+    survey = configured(survey, name, discovery__seed_hosts="", cluster__initial_master_nodes=name)
+    view = survey.node(name).view
+    assert isinstance(view, View)
+    view = replace(view, node_id=other, cluster_uuid=f"{other[:12]}ClusterOwn", master_id=other)
+    survey = with_node(_member_gone(survey, name), name, view=view, buckets=())
+    own = Cluster(
+        uuid=view.cluster_uuid,
+        name=view.cluster_name,
+        asked=name,
+        master_id=other,
+        members=(replace(member(number), id=other),),
+        repositories=(),
+        verifications=(),
+    )
+    shown = Dial(
+        member=other,
+        port="http",
+        target=f"{address(number)}:9200",
+        outcome="open",
+        milliseconds=0.4,
+        tls="ok",
+        chain=(certificate(number).fingerprint,),
+    )
+    survey = with_node(survey, name, dials=(shown,), certificates=(certificate(number),))
+    return replace(survey, clusters=(*survey.clusters, own))
+
+
+def another_answers(survey: Survey, name: str) -> Survey:
+    """At the node's HTTP address everybody else meets the node after it, whose certificate is another."""
+    number = int(name.rpartition("-")[2])
+    peer = certificate(number % len(survey.nodes) + 1).fingerprint
+    for node in survey.nodes:
+        if node.name != name and not isinstance(node.dials, Unknown):
+            met = tuple(
+                replace(d, chain=(peer,)) if d.member == node_id(name) and d.port == "http" and d.chain else d
+                for d in node.dials
+            )
+            survey = with_node(survey, node.name, dials=met)
+    return survey
+
+
+def verify_asked(survey: Survey, when: float) -> Survey:
+    """Every `_verify` was called at that time."""
+    told = survey.clusters[0].verifications
+    assert not isinstance(told, Unknown)
+    return with_cluster(
+        survey, verifications=tuple(v if isinstance(v, Unknown) else replace(v, asked=when) for v in told)
+    )
+
+
 def host_down(survey: Survey, name: str) -> Survey:
     """Nobody answers at the node's SSH port."""
     why = Unknown(
@@ -1089,15 +1165,20 @@ def _member_gone(survey: Survey, name: str) -> Survey:
     new = master.id if master else cluster.master_id
     nodes = []
     for found in survey.nodes:
-        if not isinstance(found.dials, Unknown) and not isinstance(found.paths, Unknown):
+        view = found.view
+        joined = isinstance(view, View) and view.cluster_uuid == cluster.uuid and view.master_id is not None
+        if (joined or not isinstance(view, View)) and not (
+            isinstance(found.dials, Unknown) or isinstance(found.paths, Unknown)
+        ):
             found = replace(
                 found,
-                view=replace(found.view, master_id=new) if isinstance(found.view, View) else found.view,
+                view=replace(view, master_id=new) if isinstance(view, View) else view,
                 dials=tuple(d for d in found.dials if d.member != gone),
                 paths=tuple(p for p in found.paths if p.purpose != f"peer:{gone}"),
             )
         nodes.append(found)
-    asked = next(n.name for n in nodes if isinstance(n.view, View))
+    inside = {m.id for m in members}
+    asked = next((n.name for n in nodes if isinstance(n.view, View) and n.view.node_id in inside), cluster.asked)
     verifications = cluster.verifications
     if not isinstance(verifications, Unknown):
         verifications = tuple(
@@ -1236,6 +1317,9 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "yml-bare-keys": yml_bare_keys,
     "snapshot-partial": snapshot_partial,
     "elasticsearch-down": elasticsearch_down,
+    "node-outside-cluster": node_outside,
+    "cluster-split": cluster_split,
+    "wrong-peer-behind-the-address": another_answers,
     "host-down": host_down,
     "host-frozen": host_frozen,
     "host-key-changed": host_key_changed,

@@ -69,6 +69,11 @@ EXPECTED: dict[str, tuple[str, dict[str, str]]] = {
     "yml-bare-keys": ("static-keys-ignored", {"SRC-2": "warning"}),
     "snapshot-partial": ("finding-snap-1", {"SNAP-1": "warning"}),
     "elasticsearch-down": ("elasticsearch-down", {"CLUSTER-1": "fail", "REPO-1": "could not check"}),
+    "node-outside-cluster": (
+        "node-outside-cluster",
+        {"CLUSTER-1": "fail", **dict.fromkeys(("CLUSTER-3", "REPO-1", "SNAP-1"), "could not check")},
+    ),
+    "cluster-split": ("cluster-split", {"CLUSTER-1": "fail"}),
 }
 """Fault -> its cause, and what the victim's checks then are. Ports are told apart below: others see them."""
 
@@ -212,6 +217,22 @@ def test_a_node_whose_answers_are_lost_is_told_as_its_own_traffic(victim):
 
 
 @pytest.mark.parametrize("victim", [DATA, MASTER])
+def test_another_node_at_an_address_is_told_by_whoever_meets_it(victim):
+    """A fault of the address: nothing is held against the node that is meant, nor against the one that answers."""
+    survey = FAULTS["wrong-peer-behind-the-address"](healthy(), victim)
+    outcomes = judged(survey)
+    others = [name for name in ("es-1", "es-2", "es-3") if name != victim]
+    peer = DATA if victim == MASTER else "es-3"
+
+    assert not_passed(outcomes) == {("PORT-2", name): "fail" for name in others}
+    (cause,) = diagnose(survey, outcomes).causes
+    assert (cause.id, cause.nodes) == ("wrong-peer", (victim,))
+    assert cause.title == f"the address 198.18.0.1{victim[-1]}:9200 of {victim} leads to {peer}"
+    row = lab.FAULTS["wrong-peer-behind-the-address"].then
+    assert (row.cause, row.outcomes) == ("wrong-peer", {("PORT-2", "others"): "fail"})
+
+
+@pytest.mark.parametrize("victim", [DATA, MASTER])
 def test_a_node_left_out_is_told_as_that_node(victim):
     """Two ports, two directions, four pairs: one node."""
     outcomes = judged(FAULTS["sg-missing-peer"](healthy(), victim))
@@ -311,7 +332,14 @@ def test_both_causes_on_one_node_are_told_apart():
     assert (causes["stale-static-keys"].remedy.caution or "").startswith("do not remove yet: role not proven on es-2")
 
 
-GONE = ("elasticsearch-down", "host-down", "host-frozen", "host-key-changed")
+GONE = (
+    "elasticsearch-down",
+    "host-down",
+    "host-frozen",
+    "host-key-changed",
+    "node-outside-cluster",
+    "cluster-split",
+)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
