@@ -68,6 +68,7 @@ class Fault(NamedTuple):
     victim's is restarted after it, once for everything that was changed on it
     restarts: break_ itself restarts Elasticsearch, because what it does goes on after that
     leaves: the victim is no member of the cluster while it is broken
+    once: what break_ sets up happens in one run of the suite and is spent: each cell mends it and breaks it anew
     everywhere: it strikes the whole cluster whichever node is named; what follows is written for the elected master
     subnets: in how many the lab's nodes must be
     run: how the suite is run while it is broken
@@ -84,6 +85,7 @@ class Fault(NamedTuple):
     restart_to_heal: bool = False
     restarts: bool = False
     leaves: bool = False
+    once: bool = False
     everywhere: bool = False
     subnets: int = 1
     run: Callable[[Lab, Node], Run] = as_ever

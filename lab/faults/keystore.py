@@ -47,12 +47,12 @@ def _reload(victim: Node) -> None:
 
 
 def _load_and_remove(lab: Lab, victim: Node) -> None:
-    _put_pair_on_disk(lab, victim)
+    put_pair_on_disk(lab, victim)
     _reload(victim)
     _restore(victim)
 
 
-def _put_pair_on_disk(lab: Lab, victim: Node) -> None:
+def put_pair_on_disk(lab: Lab, victim: Node) -> None:
     _add(victim, *STALE_SETTINGS)
 
 
@@ -64,7 +64,7 @@ def _put_token_on_disk(lab: Lab, victim: Node) -> None:
     _add(victim, SESSION_TOKEN)
 
 
-def _restore_and_reload(lab: Lab, victim: Node) -> None:
+def restore_and_reload(lab: Lab, victim: Node) -> None:
     _restore(victim)
     _reload(victim)
 
@@ -100,8 +100,8 @@ def _restore_keystore(lab: Lab, victim: Node) -> None:
 FAULTS: Mapping[str, Fault] = {
     "stale-keystore": Fault(
         "a deleted access key in the node's keystore, loaded",
-        _put_pair_on_disk,
-        _restore_and_reload,
+        put_pair_on_disk,
+        restore_and_reload,
         Expected(
             "stale-static-keys", {("KEY-1", "victim"): "fail", ("REPO-1", "victim"): "fail"}, on_master=STOPS_AT_MASTER
         ),
@@ -110,31 +110,31 @@ FAULTS: Mapping[str, Fault] = {
     "stale-in-memory": Fault(
         "a deleted access key, loaded, then removed from the keystore without a reload",
         _load_and_remove,
-        _restore_and_reload,
+        restore_and_reload,
         Expected("stale-keys-loaded", {("REPO-1", "victim"): "fail"}, on_master=STOPS_AT_MASTER),
     ),
     "stale-on-disk": Fault(
         "a deleted access key in the node's keystore, not loaded yet",
-        _put_pair_on_disk,
-        _restore_and_reload,
+        put_pair_on_disk,
+        restore_and_reload,
         Expected("static-keys-waiting", {("KEY-1", "victim"): "fail", ("RESTART-1", "victim"): "fail"}),
     ),
     "keystore-half": Fault(
         "an access key without its secret in the node's keystore, not loaded",
         _put_half_on_disk,
-        _restore_and_reload,
+        restore_and_reload,
         Expected("keystore-half", _HALF),
     ),
     "lone-session-token": Fault(
         "a session token without its key in the node's keystore, not loaded",
         _put_token_on_disk,
-        _restore_and_reload,
+        restore_and_reload,
         Expected("keystore-half", _HALF),
     ),
     "keystore-current-key": Fault(
         "an access key that IAM knows in the node's keystore, loaded",
         _put_current_pair_on_disk,
-        _restore_and_reload,
+        restore_and_reload,
         Expected("static-keys-present", {("KEY-1", "victim"): "warning"}),
         restart_to_break=True,
     ),

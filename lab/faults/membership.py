@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import yaml
 
-from .. import elasticsearch, host, names, network
+from .. import elasticsearch, host, mid_run, names, network
 from ..names import Node
 from ..processes import run
 from ..state import Lab
-from .fault import YML, Expected, Fault, peer_of
+from . import keystore
+from .fault import YML, Expected, Fault, Run, peer_of
 
 DATA = "/var/lib/elasticsearch"
 KEPT_DATA = "/root/elasticsearch-data.healthy"
@@ -90,6 +91,24 @@ def _forward(victim: Node, value: int) -> None:
     run(["ip", "netns", "exec", victim.namespace, "sysctl", "-qw", f"net.ipv4.ip_forward={value}"])
 
 
+def _change_what_a_restart_reads(lab: Lab, victim: Node) -> None:
+    keystore.put_pair_on_disk(lab, victim)
+    host.execute(victim, ["sh", "-c", f"[ -e {KEPT_YML} ] || cp -p {YML} {KEPT_YML}"])
+    host.execute(victim, ["sh", "-c", f"echo '# read for the first time by the next start' >>{YML}"])
+    mid_run.arm(victim)
+
+
+def _change_it_back(lab: Lab, victim: Node) -> None:
+    mid_run.disarm(victim)
+    _give_configuration_back(victim)
+    keystore.restore_and_reload(lab, victim)
+
+
+def _with_patience(lab: Lab, victim: Node) -> Run:
+    # The probe waits on the node for as long as the restart takes, which is not what is judged.
+    return Run(options=("--command-timeout=180",))
+
+
 _ALONE = {
     (check, "victim"): "not applicable"
     for check in (
@@ -135,5 +154,14 @@ FAULTS: Mapping[str, Fault] = {
         _lead_home,
         Expected("wrong-peer", {("PORT-2", "others"): "fail"}),
         needs_peers=True,
+    ),
+    "node-restarts-during-the-run": Fault(
+        "Elasticsearch restarts after the suite has looked at its process, and loads a key pair that IAM does not know",
+        _change_what_a_restart_reads,
+        _change_it_back,
+        # What the old process was must not be held against the new one: then keys would wait for the next start.
+        Expected("stale-static-keys", {("KEY-1", "victim"): "fail", ("REPO-1", "victim"): "fail"}),
+        once=True,
+        run=_with_patience,
     ),
 }

@@ -63,6 +63,8 @@ def cells(version: str, *, rows: Iterable[str] | None = None, short: bool = Fals
 
 def bring_about(lab: Lab, cell: Cell) -> Placed:
     """Have exactly this cell's faults broken on the lab, its nodes in the roles that the cell asks for."""
+    for name in {name for name, _ in lab.broken if faults.FAULTS[name].once}:
+        faults.heal(lab, name)
     before = elasticsearch.master(faults.expected_members(lab))
     if cell.row == HEALTHY:
         faults.arrange(lab, [])

@@ -156,6 +156,36 @@ def test_a_fault_that_there_is_not_is_refused_with_those_there_are():
         matrix.cells("8.19.21", rows=["stale-keystore", "nonsense"])
 
 
+@pytest.fixture
+def arranged(monkeypatch):
+    """What `arrange` is asked for, in order, on a lab whose elected master is es-1."""
+    asked = []
+
+    def arrange(lab, wanted, *, master=None):
+        asked.append(list(wanted))
+        lab.broken[:] = wanted
+
+    monkeypatch.setattr("lab.faults.arrange", arrange)
+    monkeypatch.setattr("lab.faults.acting.arrange", arrange)
+    monkeypatch.setattr("lab.elasticsearch.master", lambda nodes: Node(1))
+    return asked
+
+
+@pytest.mark.parametrize(("position", "victim"), [(matrix.DATA, "es-3"), (matrix.MASTER, "es-1")])
+def test_what_happens_once_is_mended_and_broken_anew_for_each_cell(arranged, position, victim):
+    found, row = lab(), "node-restarts-during-the-run"
+    found.broken = [(row, "es-3")]
+    matrix.bring_about(found, matrix.Cell(row, position))
+    assert arranged == [[], [(row, victim)]]
+
+
+def test_what_lasts_stays_broken_for_the_next_cell(arranged):
+    found = lab()
+    found.broken = [("stale-keystore", "es-3")]
+    matrix.bring_about(found, matrix.Cell("stale-keystore", matrix.MASTER))
+    assert arranged == [[("stale-keystore", "es-3")]]
+
+
 def result(row="stale-keystore", position=matrix.DATA, version="8.19.21", **changed):
     right = {"detected": True, "localised": True, "right_cause": True, "seconds": {"arrange": 12.0, "suite": 6.0}}
     return Result(version=version, row=row, position=position, **{**right, **changed})

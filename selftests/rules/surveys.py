@@ -1117,6 +1117,14 @@ def another_answers(survey: Survey, name: str) -> Survey:
     return survey
 
 
+def restarted(survey: Survey, name: str) -> Survey:
+    """Restarted while it was asked, before `_verify`, with keys on its disk that IAM does not know."""
+    process = survey.node(name).process
+    assert isinstance(process, Process)
+    survey = with_node(stale_keys(survey, name), name, process=replace(process, pid=2412, started=STARTED + 0.8))
+    return verify_asked(survey, STARTED + 2)
+
+
 def verify_asked(survey: Survey, when: float) -> Survey:
     """Every `_verify` was called at that time."""
     told = survey.clusters[0].verifications
@@ -1320,6 +1328,7 @@ FAULTS: dict[str, Callable[[Survey, str], Survey]] = {
     "node-outside-cluster": node_outside,
     "cluster-split": cluster_split,
     "wrong-peer-behind-the-address": another_answers,
+    "node-restarts-during-the-run": restarted,
     "host-down": host_down,
     "host-frozen": host_frozen,
     "host-key-changed": host_key_changed,

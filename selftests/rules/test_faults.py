@@ -232,6 +232,18 @@ def test_another_node_at_an_address_is_told_by_whoever_meets_it(victim):
     assert (row.cause, row.outcomes) == ("wrong-peer", {("PORT-2", "others"): "fail"})
 
 
+def test_a_node_that_restarts_during_the_run_is_judged_by_what_it_is_now():
+    """As a node that had those keys before: none of them waits for a start that has been."""
+    survey = FAULTS["node-restarts-during-the-run"](healthy(), DATA)
+    outcomes = judged(survey)
+
+    assert not_passed(outcomes) == {("KEY-1", DATA): "fail", ("REPO-1", DATA): "fail"}
+    (cause,) = diagnose(survey, outcomes).causes
+    row, same = lab.FAULTS["node-restarts-during-the-run"].then, lab.FAULTS["stale-keystore"].then
+    assert (cause.id, cause.nodes) == (row.cause, (DATA,))
+    assert (row.cause, row.outcomes) == (same.cause, same.outcomes)
+
+
 @pytest.mark.parametrize("victim", [DATA, MASTER])
 def test_a_node_left_out_is_told_as_that_node(victim):
     """Two ports, two directions, four pairs: one node."""
