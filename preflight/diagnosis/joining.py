@@ -6,13 +6,14 @@ from .. import remedy
 from ..facts import NO_CLUSTER, NodeFacts, Unknown, View
 from ..rules import joining, members, ports
 from .found import Found
+from .ports import keeps_out
 from .scene import Scene
 
 
 def outside(scene: Scene, node: NodeFacts) -> Found | None:
-    """It waits for a master, and the others have one."""
+    """It waits for a master, and the others have one; no port that is shut keeps it out."""
     cluster = joining.outside(scene.survey, node)
-    if cluster is None or isinstance(node.view, Unknown):
+    if cluster is None or isinstance(node.view, Unknown) or keeps_out(scene, node):
         return None
     own = node.view.cluster_uuid
     data = f"its data is of {cluster.name} ({own})"

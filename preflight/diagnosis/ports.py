@@ -11,7 +11,7 @@ from .. import remedy
 from ..addresses import host_of
 from ..facts import CouldNotCheck, Dial, NodeFacts, Unknown
 from ..judgement import Cause, NotApplicable
-from ..rules import filters, members, ports
+from ..rules import filters, joining, members, ports
 from ..rules.aws import pairs
 from .scene import Pair, Scene
 
@@ -78,7 +78,11 @@ def blocked(scene: Scene, explained: set[Pair]) -> list[Cause]:
     stopping = {cut: filters.of_dial(scene.survey, scene.survey.node(cut.source), cut.dial) for cut in cuts}
     for group, title, ends in _grouped(scene, cuts, stopping):
         explains = scene.troubled((c, cut.source) for cut in group for c in (CHECKS[cut.dial.port], "AWS-1"))
+        kept_out = [node for node in map(scene.survey.node, _given(scene, ends)) if keeps_out(scene, node)]
         if explains:
+            explains += scene.troubled(
+                pair for node in kept_out for pair in (("CLUSTER-1", node.name), *scene.unchecked(node.name))
+            )
             closed, said = _by_aws(scene, group, stopping)
             proven = _by_hosts(group, stopping)
             said = (*said, *_hosts_say(scene, group, stopping, by_aws=bool(closed)))
@@ -87,7 +91,14 @@ def blocked(scene: Scene, explained: set[Pair]) -> list[Cause]:
                     id="port-blocked",
                     title=title,
                     nodes=ends,
-                    evidence=(*(f"{cut.source} to {ports.words(scene.survey, cut.dial)}" for cut in group), *said),
+                    evidence=(
+                        *(f"{cut.source} to {ports.words(scene.survey, cut.dial)}" for cut in group),
+                        *said,
+                        *(
+                            f"{node.name} sees no elected master: nobody lets it in without transport"
+                            for node in kept_out
+                        ),
+                    ),
                     confidence="certain" if closed or proven else "likely",
                     explains=explains,
                     remedy=remedy.open_pairs(scene.survey, closed)
@@ -98,6 +109,30 @@ def blocked(scene: Scene, explained: set[Pair]) -> list[Cause]:
                 )
             )
     return causes
+
+
+def keeps_out(scene: Scene, node: NodeFacts) -> bool:
+    """The node runs outside the others' cluster, and its transport opens to none of them, or theirs to none of it.
+
+    Not where its settings lead it elsewhere: it would stay outside with every port open.
+    """
+    home = joining.outside(scene.survey, node)
+    if home is None or joining.misled(node, home, scene.survey):
+        return False
+    dials = [
+        (other, dial)
+        for other in scene.survey.nodes
+        for dial in (() if isinstance(other.dials, Unknown) else other.dials)
+        if dial.port == "transport" and _is_at(node, dial) != (other is node)
+    ]
+    sides = ([dial for other, dial in dials if (other is node) == own] for own in (True, False))
+    return any(side and all(dial.outcome != "open" for dial in side) for side in sides)
+
+
+def _given(scene: Scene, names: tuple[str, ...]) -> list[str]:
+    """Those of the ends that are given nodes, not only members."""
+    given = {node.name for node in scene.survey.nodes}
+    return [name for name in names if name in given]
 
 
 def _by_aws(scene: Scene, group: list[Cut], stopping: Stopping) -> tuple[tuple[pairs.Closed, ...], tuple[str, ...]]:

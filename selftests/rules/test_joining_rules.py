@@ -227,3 +227,29 @@ def test_verify_of_a_process_that_has_ended_is_not_held_against_the_next(started
         with pytest.raises(CouldNotCheck, match="was started after _verify of s3_backup had been called"):
             repository.verifies(survey, survey.node("es-2"))
     assert repository.verifies(survey, survey.node("es-3")) is None
+
+
+@pytest.mark.parametrize("cut", [("es-1", "es-3"), ("es-1",)])
+def test_a_node_that_opens_nobodys_transport_is_outside_because_of_that(cut):
+    """Nothing in its settings is told to be wrong then; where one peer's port opens it is no explanation."""
+    survey = surveys.node_outside(healthy(), "es-2")
+    survey = configured(survey, "es-2", discovery__seed_hosts="198.18.0.11,198.18.0.13")
+    for target in cut:
+        survey = surveys.port_fails(survey, "es-2", target, "timeout")
+    causes = {cause.id: cause for cause in diagnose(survey, judged(survey)).causes}
+
+    if len(cut) == 1:
+        assert ("CLUSTER-1", "es-2") in causes["node-outside-cluster"].explains
+        return
+    assert list(causes) == ["port-blocked"]
+    assert {("PORT-1", "es-2"), ("CLUSTER-1", "es-2")} <= set(causes["port-blocked"].explains)
+    assert any("sees no elected master" in line for line in causes["port-blocked"].evidence)
+
+
+def test_shut_ports_are_no_reason_to_keep_silent_on_settings_that_lead_elsewhere():
+    survey = surveys.node_outside(healthy(), "es-2")
+    for target in ("es-1", "es-3"):
+        survey = surveys.port_fails(survey, "es-2", target, "timeout")
+    causes = [cause.id for cause in diagnose(survey, judged(survey)).causes]
+
+    assert causes == ["port-blocked", "node-outside-cluster"]
