@@ -270,7 +270,7 @@ class Api:
             before = self.master()
         except Refused as refused:
             return refused.unknown()
-        asked, started = time.time(), time.monotonic()
+        started, clock = time.time(), time.monotonic()
         client = self._client.options(request_timeout=timeout)
         status, body = 200, None
         try:
@@ -287,7 +287,7 @@ class Api:
             )
         except TransportError as error:
             return _refusal(error).unknown()
-        milliseconds = (time.monotonic() - started) * 1000
+        milliseconds = (time.monotonic() - clock) * 1000
         if not isinstance(body, dict):
             # A gateway's own page: it gave up, or cut the answer off, and knows nothing of S3.
             return Unknown(
@@ -306,7 +306,7 @@ class Api:
             master_before=before,
             master_after=after,
             milliseconds=round(milliseconds, 1),
-            asked=round(asked, 2),
+            started=round(started, 2),
         )
 
     def mounted(self) -> tuple[MountedIndex, ...]:

@@ -123,7 +123,7 @@ class Verification(Fact, frozen=True, kw_only=True):
 
     verified: ids of the nodes it names as good; failures: empty when it succeeded
     status: HTTP status; master_before, master_after: elected master read around the call; milliseconds: its duration
-    asked: when the call began, seconds since the epoch by the controller's clock; None in facts of older versions
+    started: when the call began, seconds since the epoch by the controller's clock; None in facts of older versions
     """
 
     repository: str
@@ -133,7 +133,7 @@ class Verification(Fact, frozen=True, kw_only=True):
     master_before: str | None
     master_after: str | None
     milliseconds: float
-    asked: float | None = None
+    started: float | None = None
 
 
 NOT_ASKED = Unknown(reason="not gathered: no selected check needs it")

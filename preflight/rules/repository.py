@@ -91,9 +91,9 @@ def verification_of(survey: Survey, node: NodeFacts, repository: str) -> Verific
 
 def _started_since(node: NodeFacts, verification: Verification) -> bool:
     """By the node's clock put right; a process and a moment that are not known are taken for one."""
-    if not isinstance(node.process, Process) or verification.asked is None or isinstance(node.system, Unknown):
+    if not isinstance(node.process, Process) or verification.started is None or isinstance(node.system, Unknown):
         return False
-    return node.process.started - (node.system.clock_offset or 0.0) > verification.asked
+    return node.process.started - (node.system.clock_offset or 0.0) > verification.started
 
 
 def good(survey: Survey, node: NodeFacts, repository: str) -> bool | None:

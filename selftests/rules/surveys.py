@@ -1130,7 +1130,7 @@ def verify_asked(survey: Survey, when: float) -> Survey:
     told = survey.clusters[0].verifications
     assert not isinstance(told, Unknown)
     return with_cluster(
-        survey, verifications=tuple(v if isinstance(v, Unknown) else replace(v, asked=when) for v in told)
+        survey, verifications=tuple(v if isinstance(v, Unknown) else replace(v, started=when) for v in told)
     )
 
 
