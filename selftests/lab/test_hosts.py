@@ -98,6 +98,8 @@ def test_an_interrupted_up_leaves_nothing(clean, seconds):
     if process.returncode == 0:
         assert "up: 2 hosts" in said  # it was faster than the signal
         assert lab("down").returncode == 0
+    elif process.returncode == -signal.SIGTERM:
+        assert not names.RECORD.exists()  # on a busy machine it had not begun
     else:
         assert process.returncode == 130, said
     assert traces() == clean
