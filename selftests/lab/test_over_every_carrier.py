@@ -60,6 +60,7 @@ earlier run's _verify has left in logs and in the bucket."""
 
 OF_ONE_RUN = re.compile(
     r"\b\d+(\.\d+)? ?(ms|s|seconds|minutes)\b"  # how long it took
+    r"|(?<=its log has it )(at|[\d,]+ times since) [\d: -]+UTC(, last at [\d: -]+UTC)?"  # every _verify adds to it
     r"|\btests-[\w-]+|(?<=before-preflight-)\w+"  # markers and copies
     r"|(?<=Request ID: )[^,)]+"
 )
