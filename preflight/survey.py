@@ -23,8 +23,8 @@ from . import __version__, attempts, own_views, targets, verifying
 from .addresses import host_of
 from .asked import NOT_WANTED, PENDING, Asked, Overtaken, Progress, authority
 from .connection.connections import LOGINS_AT_ONCE
+from .connection.several import each
 from .connection.ssm import DELIVERY
-from .connection.ssm_phases import each
 from .evidence import Evidence
 from .facts import FORMAT, NO_CLUSTER, Aws, BucketPath, Cluster, Imds, Options, Process, Survey, Unknown, View
 from .inventory import Node

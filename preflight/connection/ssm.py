@@ -28,8 +28,9 @@ from .errors import (
     HostUnreachable,
     SessionRefused,
 )
+from .several import each
 from .ssm_forward import Forward, Session, Sessions
-from .ssm_phases import Phases, Result, again, each
+from .ssm_phases import Phases, Result, again
 
 DOCUMENT = "AWS-RunShellScript"
 AT_ONCE = 50

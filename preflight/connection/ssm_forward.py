@@ -23,7 +23,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from .errors import ConnectionFailed, ConnectionLost, ForwardingForbidden
-from .ssm_phases import again, each
+from .several import each
+from .ssm_phases import again
 
 PROGRAM = "session-manager-plugin"
 VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Collection, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection
+from typing import Any
 
 import msgspec
 
 from . import Completed
 from .errors import ConnectionFailed
+from .several import each
 
 PARAMETERS = 64_000
 """Characters of one command's script, beyond which its instances are split. AWS's own limit is not documented for this
@@ -19,9 +20,6 @@ request; a document itself may have 64 kB."""
 QUIET = 0.5
 """Seconds in which nobody joined a phase, after which those that did not are no longer waited for."""
 
-WORKERS = 10
-
-T = TypeVar("T")
 Result = Completed | ConnectionFailed
 Render = Callable[[dict[str, list[Any]]], str]
 """The script for instance -> the parts that were handed in for it."""
@@ -133,32 +131,3 @@ class _Phase:
 def again(failure: ConnectionFailed) -> ConnectionFailed:
     """The same for one more thread to raise, with a traceback of its own."""
     return type(failure)(str(failure), failure.remedy)
-
-
-def each(items: Iterable[T], work: Callable[[T], None]) -> None:
-    """work(item) for all, some at once. The threads are daemons: one that hangs keeps no interrupted run alive."""
-    todo: queue.SimpleQueue[T] = queue.SimpleQueue()
-    count = 0
-    for count, item in enumerate(items, 1):  # noqa: B007
-        todo.put(item)
-    failures: list[BaseException] = []
-
-    def worker() -> None:
-        try:
-            while True:
-                work(todo.get_nowait())
-        except queue.Empty:
-            pass
-        except BaseException as error:
-            failures.append(error)
-
-    if count <= 1:
-        worker()
-    else:
-        threads = [threading.Thread(target=worker, daemon=True) for _ in range(min(count, WORKERS))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    if failures:
-        raise failures[0]
