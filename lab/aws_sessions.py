@@ -93,10 +93,7 @@ class Gateway(socketserver.ThreadingTCPServer):
         except OSError:
             return  # the plugin's client sees its connection closed, as over AWS's
         with far, self._held(session, wire, far):
-            back = threading.Thread(target=_copy, args=(far, wire), daemon=True)
-            back.start()
-            _copy(wire, far)
-            back.join()
+            carry(wire, far)
 
     @contextmanager
     def _held(self, session: Session, *wires: socket.socket) -> Iterator[None]:
@@ -155,6 +152,14 @@ def _line(wire: socket.socket) -> bytes:
             return line
         line += octet
     raise OSError("no line")
+
+
+def carry(near: socket.socket, far: socket.socket) -> None:
+    """What either of two connections brings to the other, until both have ended."""
+    back = threading.Thread(target=_copy, args=(far, near), daemon=True)
+    back.start()
+    _copy(near, far)
+    back.join()
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:

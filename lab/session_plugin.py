@@ -16,6 +16,8 @@ import threading
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+from .aws_sessions import carry
+
 VERSION = "1.2.792.0"
 VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 ARGUMENTS = 7
@@ -74,18 +76,7 @@ def _carry(near: socket.socket, answer: dict[str, str]) -> None:
         except OSError:
             return
         with far:
-            back = threading.Thread(target=_copy, args=(far, near), daemon=True)
-            back.start()
-            _copy(near, far)
-            back.join()
-
-
-def _copy(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while octets := source.recv(65536):
-            sink.sendall(octets)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
+            carry(near, far)
 
 
 def _wait_for_the_end(standing: socket.socket, session: str) -> None:
