@@ -1,21 +1,13 @@
 """The hosts' own packet filters on the real lab: the rule that stops a pair is named and mended as printed, and strict
 firewalls that let their peers through are not blamed for what is around the hosts."""
 
-import os
-import sys
-
 import pytest
 from rulesets import FOLDER
-from suite_run import Ran, run_lab
+from suite_run import ON_THE_LAB, Ran, run_lab
 
 from lab import ec2, elasticsearch, host, names, network
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
-    ),
-]
+pytestmark = ON_THE_LAB
 
 NAMED = {
     "port-refused": ("victim", "rejects it: table inet fault, chain input: `ip saddr { "),

@@ -1,6 +1,5 @@
 """The lab's hosts without Elasticsearch, for real: seconds to bring up, everything but the cluster to try."""
 
-import os
 import re
 import signal
 import socket
@@ -11,18 +10,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from suite_run import ON_THE_LAB
 
 from lab import names, state
 
 ROOT = Path(__file__).parent.parent.parent
 ES1, ES2 = names.nodes(2)
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
-    ),
-]
+pytestmark = ON_THE_LAB
 
 
 def traces():

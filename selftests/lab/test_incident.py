@@ -5,21 +5,14 @@ left up; else one is brought up and taken down.
 """
 
 import json
-import os
-import sys
 
 import pytest
 from judged import checks
-from suite_run import Ran, run_lab
+from suite_run import ON_THE_LAB, Ran, run_lab
 
 from lab import faults, matrix, names, state
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
-    ),
-]
+pytestmark = ON_THE_LAB
 
 
 LONG, SHORT = (

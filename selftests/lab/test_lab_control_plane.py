@@ -1,19 +1,11 @@
 """With --aws on the real lab: what AWS says and what the nodes feel are told as one cause."""
 
-import os
-import sys
-
 import pytest
-from suite_run import Ran, run_lab
+from suite_run import ON_THE_LAB, Ran, run_lab
 
 from lab import ec2, elasticsearch, names
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
-    ),
-]
+pytestmark = ON_THE_LAB
 
 
 @pytest.fixture

@@ -1,19 +1,11 @@
 """Nodes found by ec2:// on the real lab; one too many, and one under two names, are rows of lab/faults/inventory.py."""
 
-import os
-import sys
-
 import pytest
-from suite_run import Ran
+from suite_run import ON_THE_LAB, Ran
 
 from lab import ec2, names
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
-    ),
-]
+pytestmark = ON_THE_LAB
 
 CLUSTER = f"ec2://{names.REGION}?tag:Cluster={names.CLUSTER}"
 LOGIN = {"ES_PREFLIGHT_USER": names.PREFLIGHT_USER, "ES_PREFLIGHT_PASSWORD_FILE": str(names.PREFLIGHT_PASSWORD)}

@@ -1,25 +1,17 @@
 """Elasticsearch in a network namespace of its own behind NAT on its host, as a container engine has it: green, and what
 breaks on the host is told of that node."""
 
-import os
 import re
-import sys
 
 import behind_nat
 import pytest
 from judged import checks
-from suite_run import Ran
+from suite_run import ON_THE_LAB, Ran
 
 from lab import elasticsearch, faults, host, matrix, names, state
+from lab.faults.fault import YML
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
-    ),
-]
-
-YML = "/etc/elasticsearch/elasticsearch.yml"
+pytestmark = ON_THE_LAB
 
 
 class Engine:

@@ -5,24 +5,18 @@ A lab of its own: one that is up is taken down for it, and one like it is brough
 """
 
 import ipaddress
-import os
 import re
-import sys
 from contextlib import contextmanager
 
 import pytest
 from judged import checks
-from suite_run import Ran, run_lab
+from suite_run import ON_THE_LAB, Ran, run_lab
 
 from lab import ec2, elasticsearch, faults, host, matrix, names, network, state
+from lab.faults.fault import YML
 from lab.processes import run
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
-    ),
-]
+pytestmark = ON_THE_LAB
 
 CELLS = [cell for cell in matrix.cells(names.ES_VERSION) if matrix.subnets(cell) > 1]
 
@@ -102,9 +96,6 @@ def test_what_only_one_host_has_in_its_tables_is_no_difference(apart, tmp_path):
         ip(one, "-6 route delete fd00:7::/64 dev eth0", "-6 address delete fd00:7::1/64 dev eth0", check=False)
         ip(two, "rule delete priority 10001", "route flush table 10001", "link delete docker0", check=False)
         ip(three, f"route add default via {gateway} dev eth0", f"route delete default via {gateway} metric 100")
-
-
-YML = "/etc/elasticsearch/elasticsearch.yml"
 
 
 @pytest.fixture

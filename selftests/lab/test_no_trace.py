@@ -1,22 +1,14 @@
 """What a run leaves behind on the nodes: nothing, in no log and not in the kernel."""
 
-import os
 import re
-import sys
 import time
 from pathlib import Path
 
-import pytest
-from suite_run import Ran
+from suite_run import ON_THE_LAB, Ran
 
 from lab import host
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
-    ),
-]
+pytestmark = ON_THE_LAB
 
 MODULES = Path("/proc/modules")
 

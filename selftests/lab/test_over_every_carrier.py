@@ -5,20 +5,14 @@ A further carrier is one more row of CARRIERS.
 
 import os
 import re
-import sys
 
 import msgspec
 import pytest
-from suite_run import Ran
+from suite_run import ON_THE_LAB, Ran
 
 from lab import faults, names, state
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
-    ),
-]
+pytestmark = ON_THE_LAB
 
 
 def over_ssh(carrier):

@@ -5,19 +5,13 @@ Sessions are the lab's own, the plugin its stand-in: these show how the suite ca
 
 import os
 import re
-import sys
 
 import pytest
-from suite_run import Ran, run_lab
+from suite_run import ON_THE_LAB, Ran, run_lab
 
 from lab import elasticsearch, host, names
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
-    ),
-]
+pytestmark = ON_THE_LAB
 
 SPOOLED = "ls /run/es-preflight-* /tmp/es-preflight-* 2>/dev/null; true"
 

@@ -7,16 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from suite_run import Ran, run_lab
+from suite_run import ON_THE_LAB, Ran, run_lab
 
 from lab import elasticsearch, host, names
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
-    ),
-]
+pytestmark = ON_THE_LAB
 
 LOGIN = {"ES_PREFLIGHT_USER": names.PREFLIGHT_USER, "ES_PREFLIGHT_PASSWORD_FILE": str(names.PREFLIGHT_PASSWORD)}
 WHO = ["data node", "elected master"]

@@ -3,31 +3,23 @@
 Shapes that stand in one cluster share it: nodes are restarted only where their elasticsearch.yml becomes another one.
 """
 
-import os
 import re
 import shlex
 import subprocess
-import sys
 
 import pytest
 import yaml
 from judged import checks
 from static_keys import archive, declared
-from suite_run import Ran
+from suite_run import ON_THE_LAB, Ran
 from tarball import HTTP_PORT, TRANSPORT_PORT, USER, Tarball
 
 from lab import distribution, elasticsearch, host, imds, names, network, ssh, storage
 from lab.faults import remote
+from lab.faults.fault import YML
 from preflight.remedy import keys
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
-    ),
-]
-
-YML = "/etc/elasticsearch/elasticsearch.yml"
+pytestmark = ON_THE_LAB
 
 
 class Shapes:

@@ -1,22 +1,15 @@
 """Static keys that are meant to be there, and keystores with a password, on real nodes."""
 
 import json
-import os
-import sys
 
 import pytest
 from static_keys import CLIENT, SETTINGS, archive, declared, put
-from suite_run import Ran, run_lab
+from suite_run import ON_THE_LAB, Ran, run_lab
 
 from lab import cloud, elasticsearch
 from lab.faults import keystore as faults
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(
-        sys.platform != "linux" or os.geteuid() != 0, reason="the lab's namespaces and mounts need root on Linux"
-    ),
-]
+pytestmark = ON_THE_LAB
 
 
 @pytest.fixture(scope="module")
