@@ -22,17 +22,8 @@ PATIENCE = 900.0
 
 def arm(node: Node) -> None:
     """Hold the connections, and wait for the first in the background."""
-    network.nft(
-        node.namespace,
-        f"""
-        table inet {TABLE} {{
-            chain output {{
-                type filter hook output priority 0; policy accept;
-                oif lo tcp dport {names.HTTP_PORT} tcp flags & (syn | ack) == syn drop
-            }}
-        }}
-        """,
-    )
+    new = f"oif lo tcp dport {names.HTTP_PORT} tcp flags & (syn | ack) == syn drop"
+    network.filter_at(node.namespace, TABLE, "output", new)
     start(_name(node), [sys.executable, "-m", "lab.mid_run", node.name])
 
 

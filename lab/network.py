@@ -136,17 +136,8 @@ def narrow(node: Node, octets: int, *, told: bool) -> None:
         run([*router, "route", "replace", target, "dev", device, "table", table, "mtu", "lock", str(octets)])
         run([*router, "rule", "add", "from", source, "to", target, "lookup", table, "priority", table])
     if not told:
-        nft(
-            names.ROUTER_NAMESPACE,
-            f"""
-            table ip {_narrow_filter(node)} {{
-                chain output {{
-                    type filter hook output priority 0; policy accept;
-                    ip daddr {{ {node.address}, {names.AWS_SUBNET} }} icmp type destination-unreachable drop
-                }}
-            }}
-            """,
-        )
+        told_nobody = f"ip daddr {{ {node.address}, {names.AWS_SUBNET} }} icmp type destination-unreachable drop"
+        filter_at(names.ROUTER_NAMESPACE, _narrow_filter(node), "output", told_nobody, family="ip")
 
 
 def widen(node: Node) -> None:
@@ -227,6 +218,12 @@ def end_connections(node: Node, address: str) -> None:
 def nft(namespace: str, rules: str) -> None:
     """Load nftables rules in a namespace."""
     run(["ip", "netns", "exec", namespace, "nft", "-f", "-"], stdin=rules)
+
+
+def filter_at(namespace: str, table: str, hook: str, *rules: str, family: str = "inet") -> None:
+    """Have packets meet some rules at a hook, and pass where none decides. `unfilter` takes the table away."""
+    lines = "\n".join((f"type filter hook {hook} priority 0; policy accept;", *rules))
+    nft(namespace, f"table {family} {table} {{\nchain {hook} {{\n{lines}\n}}\n}}\n")
 
 
 def unfilter(namespace: str, table: str, family: str = "inet") -> None:

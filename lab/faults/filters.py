@@ -25,17 +25,11 @@ def by_host(
     """The node's own nftables end what comes from some nodes, or goes to some."""
     to_ports = f"tcp dport {_among(ports)} {NEW} {verdict}"
     chains = {"input": ("saddr", tuple(into)), "output": ("daddr", tuple(out_to))}
-    network.nft(
-        victim.namespace,
-        f"table inet {TABLE} {{\n"
-        + "".join(
-            f"chain {hook} {{ type filter hook {hook} priority 0; policy accept;\n"
-            f"ip {end} {_among(node.address for node in nodes)} {to_ports}\n}}\n"
-            for hook, (end, nodes) in chains.items()
-            if nodes
-        )
-        + "}\n",
-    )
+    for hook, (end, nodes) in chains.items():
+        if nodes:
+            network.filter_at(
+                victim.namespace, TABLE, hook, f"ip {end} {_among(node.address for node in nodes)} {to_ports}"
+            )
 
 
 def undo_by_host(victim: Node) -> None:
@@ -47,17 +41,13 @@ def around(victim: Node, peers: Iterable[Node], ports: Iterable[int]) -> None:
     """The bridge that the node is plugged into drops what it and its peers ask of each other, as a security group does:
     no host has a rule of it, in one subnet or in several."""
     others, to_ports = _among(node.address for node in peers), f"tcp dport {_among(ports)} {NEW} drop"
-    network.nft(
+    network.filter_at(
         names.ROUTER_NAMESPACE,
-        f"""
-        table bridge {_around_table(victim)} {{
-            chain prerouting {{
-                type filter hook prerouting priority 0; policy accept;
-                ip saddr {victim.address} ip daddr {others} {to_ports}
-                ip saddr {others} ip daddr {victim.address} {to_ports}
-            }}
-        }}
-        """,
+        _around_table(victim),
+        "prerouting",
+        f"ip saddr {victim.address} ip daddr {others} {to_ports}",
+        f"ip saddr {others} ip daddr {victim.address} {to_ports}",
+        family="bridge",
     )
 
 

@@ -46,17 +46,7 @@ def _restore_route(lab: Lab, victim: Node) -> None:
 
 def drop_at_router(table: str, hook: str, match: str) -> None:
     """Have the router drop what matches, in a table of its own. hook: forward, or input for what is asked of itself"""
-    network.nft(
-        names.ROUTER_NAMESPACE,
-        f"""
-        table ip {table} {{
-            chain {hook} {{
-                type filter hook {hook} priority 0; policy accept;
-                {match} drop
-            }}
-        }}
-        """,
-    )
+    network.filter_at(names.ROUTER_NAMESPACE, table, hook, f"{match} drop", family="ip")
 
 
 def _upstream_table(victim: Node) -> str:
@@ -76,17 +66,7 @@ OUTGOING_TABLE = "fault_s3"
 
 
 def _shut_out_s3(lab: Lab, victim: Node) -> None:
-    network.nft(
-        victim.namespace,
-        f"""
-        table inet {OUTGOING_TABLE} {{
-            chain output {{
-                type filter hook output priority 0; policy accept;
-                ip daddr {names.AWS_SUBNET} tcp dport 443 drop
-            }}
-        }}
-        """,
-    )
+    network.filter_at(victim.namespace, OUTGOING_TABLE, "output", f"ip daddr {names.AWS_SUBNET} tcp dport 443 drop")
     network.end_connections(victim, names.AWS_ADDRESS)
 
 

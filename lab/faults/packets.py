@@ -38,16 +38,11 @@ def _swallow_http(lab: Lab, victim: Node) -> None:
     # Of HTTP alone: the cluster is held together by transport. Packets have to be on the wire as TCP cuts them.
     network.in_node(victim, "link", "set", "eth0", "gso_max_segs", "1")
     peers = ", ".join(node.address for node in lab.nodes if node != victim)
-    network.nft(
+    network.filter_at(
         victim.namespace,
-        f"""
-        table inet {TABLE} {{
-            chain output {{
-                type filter hook output priority 0; policy accept;
-                ip daddr {{ {peers} }} tcp sport {names.HTTP_PORT} meta length > {HTTP_OCTETS} drop
-            }}
-        }}
-        """,
+        TABLE,
+        "output",
+        f"ip daddr {{ {peers} }} tcp sport {names.HTTP_PORT} meta length > {HTTP_OCTETS} drop",
     )
 
 

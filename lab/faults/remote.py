@@ -10,6 +10,7 @@ from ..errors import LabError
 from ..names import Node
 from ..state import Lab
 from .fault import Expected, Fault, peer_of
+from .filters import NEW
 
 REMOTE = "archive"
 TABLE = "fault_remote"
@@ -71,17 +72,7 @@ def _cut_off(lab: Lab, victim: Node) -> None:
     add_address(host)
     configure(lab, f"{host.second_address}:{names.TRANSPORT_PORT}")
     # New connections alone: the victim's own to it stays, as behind a changed security group.
-    network.nft(
-        victim.namespace,
-        f"""
-        table inet {TABLE} {{
-            chain output {{
-                type filter hook output priority 0; policy accept;
-                ip daddr {host.second_address} tcp flags & (syn | ack) == syn drop
-            }}
-        }}
-        """,
-    )
+    network.filter_at(victim.namespace, TABLE, "output", f"ip daddr {host.second_address} {NEW} drop")
 
 
 def _mend(lab: Lab, victim: Node) -> None:

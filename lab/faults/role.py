@@ -48,17 +48,7 @@ def _slow_down(lab: Lab, victim: Node) -> None:
 
 def _refuse(victim: Node, who: str = "") -> None:
     rule = f"{who} ip daddr {names.IMDS_ADDRESS} tcp dport 80 reject with tcp reset"
-    network.nft(
-        victim.namespace,
-        f"""
-        table inet {TABLE} {{
-            chain output {{
-                type filter hook output priority 0; policy accept;
-                {rule}
-            }}
-        }}
-        """,
-    )
+    network.filter_at(victim.namespace, TABLE, "output", rule)
 
 
 def _refuse_everybody(lab: Lab, victim: Node) -> None:
