@@ -191,7 +191,9 @@ class _Gathering:
         for asked in self.asked:
             if isinstance(asked.view, View) and asked.api is not None:
                 seen.setdefault(asked.view.cluster_uuid, []).append(asked)
-        divided = [group for group in seen.values() if len({str(a.view.master_id) for a in group}) > 1]  # type: ignore[union-attr]
+        divided = [
+            group for group in seen.values() if len({a.view.master_id for a in group if isinstance(a.view, View)}) > 1
+        ]
         # Before the first request: a thread that is given up meanwhile must not take any of them back.
         for asked in (asked for group in divided for asked in group):
             asked.take_over()
