@@ -13,9 +13,9 @@ from .scene import Scene
 def cuts_off(scene: Scene, node: NodeFacts) -> Found | None:
     """Every bucket that the node gets no connection to is shut to it by a rule of its own, for certain."""
     stopping = _stopping(scene, node)
-    if not stopping or not all(blockers and blockers[0].certain for blockers in stopping.values()):
+    blockers = filters.proven(stopping.values())
+    if not blockers:
         return None
-    blockers = tuple(blocker for found in stopping.values() for blocker in found)
     ways = {way.repository: way for way in stopped_buckets(node)}
     return Found(
         title="{nodes}: cut off from S3 by its own firewall",

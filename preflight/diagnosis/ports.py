@@ -78,7 +78,7 @@ def blocked(scene: Scene, explained: set[Pair]) -> list[Cause]:
     stopping = {cut: filters.of_dial(scene.survey, scene.survey.node(cut.source), cut.dial) for cut in cuts}
     for group, title, ends in _grouped(scene, cuts, stopping):
         explains = scene.troubled((c, cut.source) for cut in group for c in (CHECKS[cut.dial.port], "AWS-1"))
-        kept_out = [node for node in map(scene.survey.node, _given(scene, ends)) if keeps_out(scene, node)]
+        kept_out = [node for node in scene.survey.nodes if node.name in ends and keeps_out(scene, node)]
         if explains:
             explains += scene.troubled(
                 pair for node in kept_out for pair in (("CLUSTER-1", node.name), *scene.unchecked(node.name))
@@ -129,12 +129,6 @@ def keeps_out(scene: Scene, node: NodeFacts) -> bool:
     return any(side and all(dial.outcome != "open" for dial in side) for side in sides)
 
 
-def _given(scene: Scene, names: tuple[str, ...]) -> list[str]:
-    """Those of the ends that are given nodes, not only members."""
-    given = {node.name for node in scene.survey.nodes}
-    return [name for name in names if name in given]
-
-
 def _by_aws(scene: Scene, group: list[Cut], stopping: Stopping) -> tuple[tuple[pairs.Closed, ...], tuple[str, ...]]:
     """What AWS's control plane has against these pairs, and that as lines of evidence; nothing where it was not asked.
 
@@ -159,9 +153,7 @@ def _by_aws(scene: Scene, group: list[Cut], stopping: Stopping) -> tuple[tuple[p
 
 def _by_hosts(group: list[Cut], stopping: Stopping) -> tuple[filters.Blocker, ...]:
     """The rules that stop these pairs; nothing where one of them is not explained by a rule, for certain."""
-    if not all(stopping[cut] and all(blocker.certain for blocker in stopping[cut]) for cut in group):
-        return ()
-    return tuple(blocker for cut in group for blocker in stopping[cut])
+    return filters.proven([stopping[cut] for cut in group])
 
 
 def _hosts_say(scene: Scene, group: list[Cut], stopping: Stopping, *, by_aws: bool) -> tuple[str, ...]:

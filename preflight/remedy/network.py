@@ -15,10 +15,8 @@ from .filters import pass_filters
 def open_ports(survey: Survey, node: NodeFacts, port: ports.Port) -> Remedy:
     """Past the rule that stops each of them where one is proven to; else where to look for what refuses or drops."""
     dials = ports.failing(survey, node, port)
-    stopping = [filters.of_dial(survey, node, dial) for dial in dials]
-    if stopping and all(found and found[0].certain for found in stopping):
-        return pass_filters([blocker for found in stopping for blocker in found])
-    return look_at(survey, dials, node.name)
+    proven = filters.proven(filters.of_dial(survey, node, dial) for dial in dials)
+    return pass_filters(proven) if proven else look_at(survey, dials, node.name)
 
 
 def look_at(survey: Survey, dials: tuple[Dial, ...], source: str) -> Remedy:

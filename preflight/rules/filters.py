@@ -158,11 +158,19 @@ def of_bucket(node: NodeFacts, path: BucketPath) -> tuple[Blocker, ...]:
     return _explaining(_blockers(node, asked_of_bucket(node, path), "out"), path.tcp or "")
 
 
+def proven(stopping: Iterable[tuple[Blocker, ...]]) -> tuple[Blocker, ...]:
+    """What stops several connections; nothing where one of them is not explained by a rule, for certain."""
+    each = list(stopping)
+    if not all(found and all(blocker.certain for blocker in found) for found in each):
+        return ()
+    return tuple(blocker for found in each for blocker in found)
+
+
 def lets_through(survey: Survey, source: NodeFacts, dial: Dial) -> bool:
     """Whether both ends' rules are known to let the dial through; False where that is not known."""
     attempt = dialled(source, dial)
-    ends = [(source, "out"), *((target, "in") for target in _targets(survey, dial))]
-    return len(ends) > 1 and all(_lets(node, attempt, way) for node, way in ends)  # type: ignore[arg-type]
+    targets = _targets(survey, dial)
+    return bool(targets) and _lets(source, attempt, "out") and all(_lets(node, attempt, "in") for node in targets)
 
 
 def unread(node: NodeFacts) -> tuple[str, ...]:
